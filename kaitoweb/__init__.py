@@ -1,0 +1,1 @@
+"""The frame: wiring only, no word of the domain."""

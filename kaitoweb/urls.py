@@ -1,0 +1,22 @@
+"""Where each address leads; the top floor, which may import every room."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from kaitoweb import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="workspaces:list"), name="home"),
+    path("", include("accounts.urls")),
+    path("", include("workspaces.urls")),
+    path("playground/", include("playground.urls")),
+    path("clusters/", include("clusters.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]
+handler403 = "kaitoweb.errors.forbidden"
+handler404 = "kaitoweb.errors.not_found"
+handler500 = "kaitoweb.errors.server_error"

@@ -1,0 +1,1 @@
+"""Prompting a deployed model."""

@@ -1,0 +1,15 @@
+"""Settings of the test run: the product's own, on a scratch state folder and with a cheap password hasher."""
+
+import os
+import tempfile
+
+_STATE = os.environ.setdefault("KAITOWEB_STATE", tempfile.mkdtemp(prefix="kaitoweb-tests-"))
+os.environ["KAITOWEB_EMBEDDED"] = "1"
+
+from kaitoweb.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

@@ -1,0 +1,1 @@
+"""The domain: KAITO workspaces wished for, watched and mirrored."""
