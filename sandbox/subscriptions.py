@@ -1,0 +1,54 @@
+"""One reader of the store's events. It never makes a writer wait: who falls too far behind is
+cut off, as the API server does, and has to list again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sandbox.resources import Key
+
+if TYPE_CHECKING:
+    from sandbox.store import Event
+
+BACKLOG_LIMIT = 10_000
+
+
+class Subscription:
+    def __init__(self, key: Key | None, among: set[Subscription]) -> None:
+        self._key = key
+        self._among = among
+        self._waiting: deque[Event] = deque()
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def offer(self, event: Event) -> None:
+        if self._key is not None and event.resource.key != self._key:
+            return
+        if len(self._waiting) >= BACKLOG_LIMIT:
+            self.close()
+        self._waiting.append(event)
+        self._ready.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._among.discard(self)
+        self._ready.set()
+
+    def take(self) -> list[Event]:
+        """What has come so far, without waiting."""
+        events = list(self._waiting)
+        self._waiting.clear()
+        return events
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._waiting:
+            if self._closed:
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        return self._waiting.popleft()
