@@ -13,7 +13,7 @@ Handler = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]
 
 
 @sync_and_async_middleware
-def RequestIdMiddleware(get_response: Handler) -> Handler:  # noqa: N802 - Django's settings name it like a class
+def RequestIdMiddleware(get_response: Handler) -> Handler:
     """Sets `request.id` and the header X-Request-Id. A client's own header is not trusted."""
     if iscoroutinefunction(get_response):
 

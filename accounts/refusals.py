@@ -30,7 +30,7 @@ def refuse(
     action: str,
     target: Target = Target(),
     *,
-    reason: str = "",  # noqa: B008 - frozen
+    reason: str = "",
 ) -> NoReturn:
     """Record that the person of `request` wanted `action`, then raise PermissionDenied with words for the page."""
     record_refusal(caller(request), action, target, reason=reason)

@@ -19,7 +19,7 @@ def record(  # noqa: PLR0913 - an entry has that many parts, all but three of th
     actor: Actor,
     action: str,
     outcome: Outcome,
-    target: Target = Target(),  # noqa: B008 - frozen
+    target: Target = Target(),
     operation_id: UUID | None = None,
     before: Any = None,  # noqa: ANN401 - any JSON value
     after: Any = None,  # noqa: ANN401

@@ -12,7 +12,7 @@ REFUSAL = "audit entries are append-only"
 
 _SQLITE = {
     "install": [
-        f"CREATE TRIGGER IF NOT EXISTS audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry"  # noqa: S608
+        f"CREATE TRIGGER IF NOT EXISTS audit_entry_no_{verb.lower()} BEFORE {verb} ON audit_entry"
         f" BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
         for verb in ("UPDATE", "DELETE")
     ],

@@ -17,6 +17,3 @@ urlpatterns = [
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
 ]
-handler403 = "kaitoweb.errors.forbidden"
-handler404 = "kaitoweb.errors.not_found"
-handler500 = "kaitoweb.errors.server_error"

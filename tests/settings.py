@@ -8,6 +8,8 @@ os.environ["KAITOWEB_EMBEDDED"] = "1"
 
 from kaitoweb.settings import *  # noqa: E402, F403
 
+os.makedirs(STATIC_ROOT, exist_ok=True)  # noqa: F405
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
