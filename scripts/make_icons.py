@@ -1,0 +1,96 @@
+"""Makes static/icons.svg: one sprite of the Tabler icons that the product uses.
+
+    npm pack @tabler/icons@3.52.0 && tar xf tabler-icons-3.52.0.tgz
+    python scripts/make_icons.py package
+
+A name is used where a template says `{% icon "name" %}` or `{% status tone "name" word %}`, where a Python
+function, variable, argument or key whose name contains "icon" holds it, or where it stands in EXTRA.
+More names may follow on the command line, for what is being written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPRITE = ROOT / "static" / "icons.svg"
+ROOMS = ("accounts", "audit", "clusters", "kaitoweb", "playground", "workspaces")
+EXTRA = ("question-mark",)  # stands in for what has no icon of its own
+NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+TAG = re.compile(r"{%\s*(?:icon|status)\s+(.*?)%}")
+TEMPLATE_STRING = re.compile(r"""["']([^"']*)["']""")
+SYMBOL_ID = re.compile(r'<symbol id="([^"]+)"')
+
+
+def used_names() -> set[str]:
+    """Every string that may be an icon's name; more than there are icons, see `icon_file`."""
+    names = set(EXTRA)
+    for template in (ROOT / "templates").rglob("*.html"):
+        for tag in TAG.findall(template.read_text()):
+            names.update(TEMPLATE_STRING.findall(tag))
+    for room in ROOMS:
+        for module in (ROOT / room).rglob("*.py"):
+            names.update(_names_in(ast.parse(module.read_text())))
+    return {name for name in names if NAME.fullmatch(name)}
+
+
+def _names_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        for part in _parts_about_icons(node):
+            for leaf in ast.walk(part):
+                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
+                    yield leaf.value
+
+
+def _parts_about_icons(node: ast.AST) -> list[ast.AST]:
+    match node:
+        case ast.FunctionDef(name=name) if "icon" in name.lower():
+            return list(node.body)
+        case ast.keyword(arg=str(name), value=value) if "icon" in name.lower():
+            return [value]
+        case ast.Assign(targets=[ast.Name(id=name)], value=value) if "icon" in name.lower():
+            return [value]
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value) if "icon" in name.lower():
+            return [value]
+        case ast.Dict(keys=keys, values=values):
+            return [v for k, v in zip(keys, values, strict=True) if isinstance(k, ast.Constant) and k.value == "icon"]
+        case _:
+            return []
+
+
+def drawn_names() -> set[str]:
+    """The icons that the sprite holds now."""
+    return set(SYMBOL_ID.findall(SPRITE.read_text()))
+
+
+def icon_file(package: Path, name: str) -> Path:
+    return package / "icons" / "outline" / f"{name}.svg"
+
+
+def symbol(name: str, svg: str) -> str:
+    """The icon as a <symbol>; Tabler's invisible bounding path is left out."""
+    inside = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.DOTALL)
+    assert inside is not None, name  # noqa: S101 - a script for developers; the package is pinned
+    paths = [p for p in re.findall(r"<[a-z]+ [^>]*/>", inside.group(1)) if 'stroke="none"' not in p]
+    drawing = "".join(re.sub(r"\s*/>$", "/>", p) for p in paths)
+    return (
+        f'<symbol id="{name}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"'
+        f' stroke-linecap="round" stroke-linejoin="round">{drawing}</symbol>'
+    )
+
+
+def main(package: Path, more: list[str]) -> None:
+    names = sorted(n for n in {*used_names(), *more} if icon_file(package, n).is_file())
+    symbols = [symbol(name, icon_file(package, name).read_text()) for name in names]
+    head = "<!-- Made by scripts/make_icons.py from @tabler/icons 3.52.0 (MIT). -->"
+    body = "\n".join(symbols)
+    SPRITE.write_text(f'<svg xmlns="http://www.w3.org/2000/svg">\n{head}\n{body}\n</svg>\n')
+    sys.stdout.write(f"{len(names)} icons, {SPRITE.stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
