@@ -54,10 +54,16 @@ def _parts_about_icons(node: ast.AST) -> list[ast.AST]:
             return [value]
         case ast.Assign(targets=[ast.Name(id=name)], value=value) if "icon" in name.lower():
             return [value]
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value) if "icon" in name.lower():
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value) if (
+            "icon" in name.lower()
+        ):
             return [value]
         case ast.Dict(keys=keys, values=values):
-            return [v for k, v in zip(keys, values, strict=True) if isinstance(k, ast.Constant) and k.value == "icon"]
+            return [
+                v
+                for k, v in zip(keys, values, strict=True)
+                if isinstance(k, ast.Constant) and k.value == "icon"
+            ]
         case _:
             return []
 
