@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import audit.redaction
+from audit.redaction import REDACTED
 from workspaces.parsing.raw import at, items, mapping, text
 from workspaces.types import RawObject
 
-# A literal that opens something: Hugging Face token, bearer token or JWT, signature of an Azure SAS URL, password in a URL.
-_SECRET_TEXT = re.compile(
-    r"hf_[A-Za-z0-9]{8,}|(?<=[Bb]earer )\S{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
-    r"|(?<=[?&]sig=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
-_SECRET_NAME = re.compile(
-    r"(token|secret|sas)$|passw(or)?d|passphrase|(api|account|access|private)_?key|credential|connection_?string",
-    re.IGNORECASE,
-)
-REDACTED = "(redacted)"
-# kubectl keeps the whole manifest in here a second time.
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# Beside what the audit knows: bearer tokens, the signature of an Azure SAS URL, a user and password in a URL.
+_IN_TEXT = re.compile(r"(?<=[Bb]earer )\S{8,}|(?<=[?&]sig=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
 
 def redacted(raw: RawObject) -> RawObject:
     """A copy fit for our database: no managedFields, no second copy of the manifest, no literal secret."""
-    clean = mapping(_redacted(raw))
-    meta = mapping(clean.get("metadata"))
-    meta.pop("managedFields", None)
-    mapping(meta.get("annotations")).pop(_LAST_APPLIED, None)
-    return clean
+    return mapping(_scrubbed(audit.redaction.redacted(raw)))
 
 
 def carries_secret(raw: RawObject) -> bool:
     """Whether `raw` holds a literal that belongs into a Secret."""
-    return _redacted(raw) != raw
+    before, after = json.dumps(raw), json.dumps(redacted(raw))
+    return after.count(REDACTED) > before.count(REDACTED)
 
 
-def _redacted(value: object) -> object:
+def _scrubbed(value: object) -> object:
     if isinstance(value, dict):
-        hides = text(value.get("value")) and _SECRET_NAME.search(text(value.get("name")))
-        return {k: REDACTED if hides and k == "value" else _redacted(v) for k, v in value.items()}
+        return {key: _scrubbed(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return _SECRET_TEXT.sub(REDACTED, value) if isinstance(value, str) else value
+        return [_scrubbed(item) for item in value]
+    return _IN_TEXT.sub(REDACTED, value) if isinstance(value, str) else value
 
 
 def summarise_managers(raw: RawObject) -> list[dict[str, Any]]:
