@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from workspaces.parsing.raw import at, items, mapping, text, texts
 from workspaces.types import Dialect, RawObject
@@ -49,7 +50,7 @@ def command_line(container: RawObject) -> list[str]:
 def argument(container: RawObject, flag: str) -> str:
     """The value after `flag` on the command line, also as --flag=value."""
     line = command_line(container)
-    for word, following in zip(line, [*line[1:], ""], strict=True):
+    for word, following in pairwise([*line, ""]):
         if word == flag:
             return following
         if word.startswith(f"{flag}="):
