@@ -201,7 +201,15 @@ class Operation(models.Model):
     )
     error = models.TextField(blank=True, default="", help_text="our sentence")
     error_detail = models.TextField(blank=True, default="", help_text="the cluster's words")
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="takes so far; fences a lost worker out"
+    )
+    lost_workers = models.PositiveIntegerField(
+        default=0, help_text="attempts that ended without a word"
+    )
+    dispatched_at = models.DateTimeField(
+        null=True, help_text="when the sweep last sent it to a worker"
+    )
     not_before = models.DateTimeField(null=True, help_text="earliest next attempt")
     taken_by = models.CharField(max_length=200, blank=True, default="")
     heartbeat_at = models.DateTimeField(null=True)
