@@ -6,50 +6,110 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63)),
-                ('kind', models.CharField(choices=[('sandbox', 'Sandbox'), ('kubeconfig', 'Kubeconfig')], max_length=16)),
-                ('endpoint', models.CharField(max_length=512)),
-                ('ca_pem', models.TextField(blank=True, default='')),
-                ('tls_server_name', models.CharField(blank=True, default='', max_length=253)),
-                ('sealed_credentials', models.TextField(blank=True, default='', editable=False)),
-                ('default_namespace', models.CharField(default='default', max_length=63)),
-                ('namespaces', models.JSONField(default=list, help_text='last seen, sorted')),
-                ('identity', models.JSONField(default=dict, help_text='username and groups, as the cluster sees us')),
-                ('capabilities', models.JSONField(default=dict, help_text='versions, served CRDs, what RBAC allows')),
-                ('revision', models.PositiveIntegerField(default=1, help_text='rises with each edit of address or credentials')),
-                ('state', models.CharField(choices=[('unknown', 'unknown'), ('ok', 'ok'), ('unreachable', 'unreachable'), ('denied', 'denied'), ('kaito-missing', 'kaito-missing')], default=clusters.models.ClusterState['UNKNOWN'], max_length=16)),
-                ('last_contact_at', models.DateTimeField(null=True)),
-                ('last_list_at', models.DateTimeField(null=True)),
-                ('last_error', models.TextField(blank=True, default='')),
-                ('last_error_at', models.DateTimeField(null=True)),
-                ('streams', models.JSONField(default=dict, help_text='per watched kind: state, since, error')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.CharField(blank=True, default='', max_length=150)),
-                ('disconnected_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=63)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("sandbox", "Sandbox"), ("kubeconfig", "Kubeconfig")],
+                        max_length=16,
+                    ),
+                ),
+                ("endpoint", models.CharField(max_length=512)),
+                ("ca_pem", models.TextField(blank=True, default="")),
+                ("tls_server_name", models.CharField(blank=True, default="", max_length=253)),
+                ("sealed_credentials", models.TextField(blank=True, default="", editable=False)),
+                ("default_namespace", models.CharField(default="default", max_length=63)),
+                ("namespaces", models.JSONField(default=list, help_text="last seen, sorted")),
+                (
+                    "identity",
+                    models.JSONField(
+                        default=dict, help_text="username and groups, as the cluster sees us"
+                    ),
+                ),
+                (
+                    "capabilities",
+                    models.JSONField(
+                        default=dict, help_text="versions, served CRDs, what RBAC allows"
+                    ),
+                ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(
+                        default=1, help_text="rises with each edit of address or credentials"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "unknown"),
+                            ("ok", "ok"),
+                            ("unreachable", "unreachable"),
+                            ("denied", "denied"),
+                            ("kaito-missing", "kaito-missing"),
+                        ],
+                        default=clusters.models.ClusterState["UNKNOWN"],
+                        max_length=16,
+                    ),
+                ),
+                ("last_contact_at", models.DateTimeField(null=True)),
+                ("last_list_at", models.DateTimeField(null=True)),
+                ("last_error", models.TextField(blank=True, default="")),
+                ("last_error_at", models.DateTimeField(null=True)),
+                (
+                    "streams",
+                    models.JSONField(
+                        default=dict, help_text="per watched kind: state, since, error"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("created_by", models.CharField(blank=True, default="", max_length=150)),
+                ("disconnected_at", models.DateTimeField(null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('disconnected_at', None)), fields=('name',), name='one_connected_cluster_per_name')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("disconnected_at", None)),
+                        fields=("name",),
+                        name="one_connected_cluster_per_name",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='WatchLease',
+            name="WatchLease",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('holder', models.CharField(blank=True, default='', max_length=200)),
-                ('token', models.BigIntegerField(default=0)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('cluster', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='watch_lease', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("holder", models.CharField(blank=True, default="", max_length=200)),
+                ("token", models.BigIntegerField(default=0)),
+                ("expires_at", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="watch_lease",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
         ),
     ]
