@@ -50,6 +50,11 @@ class Preset:
     chats: bool  # False: a base model without a chat template; it completes text only
 
     @property
+    def asked_as(self) -> str:
+        """How to ask for it: the short name where there is one, since KAITO before 0.9 knows no other."""
+        return self.alias or self.name
+
+    @property
     def publisher(self) -> str:
         return self.name.partition("/")[0]
 
