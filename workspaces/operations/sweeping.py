@@ -1,0 +1,66 @@
+"""Finds operations that nobody works on: never dispatched, due again, or left behind by a lost worker."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from kombu.exceptions import KombuError
+from redis import RedisError
+
+from workspaces.models import Operation
+from workspaces.operations import states
+from workspaces.types import OperationStatus
+
+logger = logging.getLogger(__name__)
+
+TASK = "workspaces.carry_out"
+BATCH = 200  # so that a long queue is not doubled at each sweep
+
+# The broker gets half a second and no second try: a request must not wait for it, and the sweep comes round again.
+PUBLISHING = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+}
+
+
+def dispatch(*operation_ids: UUID) -> bool:
+    """Wake workers for these operations; False, and no harm done, when the broker is away."""
+    try:
+        with current_app.connection_for_write() as broker:
+            broker.transport_options = {**broker.transport_options, **PUBLISHING}
+            for operation_id in operation_ids:
+                current_app.send_task(
+                    TASK, args=[str(operation_id)], connection=broker, retry=False
+                )
+    except (KombuError, RedisError, OSError) as error:
+        logger.warning("Not dispatched, the sweep will try again: %s", error)
+        return False
+    return True
+
+
+def sweep() -> int:
+    """Send what is due and take back what is stale; returns how many operations that concerned."""
+    silent = states.from_now(-settings.KAITOWEB_OPERATION_STALE_S)
+    running = Operation.objects.filter(status=OperationStatus.RUNNING, heartbeat_at__lt=silent)
+    lost = [
+        states.mark_lost(operation) for operation in running.select_related("cluster", "person")
+    ]
+    waiting = list(_waiting().values_list("pk", flat=True)[:BATCH])
+    if waiting and dispatch(*waiting):
+        Operation.objects.filter(pk__in=waiting).update(dispatched_at=Now())
+    return sum(lost) + len(waiting)
+
+
+def _waiting() -> QuerySet[Operation]:
+    """Queued, due, and not sent lately; a new row is first left to the request that made it."""
+    lately = states.from_now(-settings.KAITOWEB_DISPATCH_AFTER_S)
+    due = Q(not_before=None) | Q(not_before__lte=Now())
+    unsent = Q(dispatched_at__lt=lately) | Q(dispatched_at=None, created_at__lt=lately)
+    queued = Operation.objects.filter(due, unsent, status=OperationStatus.QUEUED)
+    return queued.order_by("created_at")
