@@ -189,6 +189,11 @@ class Gateway:
         answers = [self._discover(path, discovering.AGGREGATED) for path in ("/api", "/apis")]
         return discovering.parse_groups(answers, fetch=self._discover)
 
+    def schemas(self, api_version: str) -> dict:
+        """OpenAPI schemas of one "group/version", by name."""
+        found: dict = self._discover(f"/openapi/v3/apis/{api_version}").get("components") or {}
+        return found.get("schemas") or {}
+
     def stream(
         self, target: Target, *, resource_version: str, timeout_s: int, idle_s: float = 75.0
     ) -> AbstractContextManager[Iterator[bytes]]:
