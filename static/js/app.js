@@ -53,6 +53,7 @@ function watchToasts() {
   document.querySelectorAll("#messages .toast").forEach(leaveInTime);
 }
 
+document.addEventListener("hidden.bs.toast", (event) => event.target.remove()); // Bootstrap only hides it
 document.addEventListener("kaitoweb:toast", (event) => showToast(event.detail.text, event.detail.tone));
 
 // Requests that fail
