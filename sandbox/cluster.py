@@ -7,15 +7,19 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.auth import Authority
+from sandbox.certificates import Certificate, new_certificate
 from sandbox.clock import Clock, parse_time
 from sandbox.garbage import GarbageCollector
 from sandbox.logbook import LogBook
 from sandbox.registry import Registry, established
 from sandbox.resources import CRDS, PODS, Resource
 from sandbox.store import Event, Store
+
+if TYPE_CHECKING:
+    from sandbox.keeping import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +68,7 @@ class Cluster:
         *,
         clock: Clock | None = None,
         authority: Authority | None = None,
+        certificate: Certificate | None = None,
         model_url: str | None = None,
         seed: bool = False,
     ) -> None:
@@ -74,11 +79,14 @@ class Cluster:
         self.registry = Registry(self.store)
         self.garbage = GarbageCollector(self.store)
         self.authority = authority or Authority()
+        self.certificate = certificate or new_certificate()
         self.logbook = LogBook()
         self.models = ModelRoutes()
         self.model_url = model_url
         self.seed = seed
         self.is_restored = False
+        self.keeper: Keeper | None = None
+        self.bookmark_every_s = 60.0
         self.admission: list[AdmissionHook] = []
         self.controllers: list[Controller] = [end_deleted_pods]
         self.store.listeners.append(self._forget_pod)
@@ -95,7 +103,8 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Cluster]:
         """Runs the controllers; at the end stops them, and ends every open watch and log."""
-        tasks = [asyncio.create_task(self._supervise(each)) for each in self.controllers]
+        controllers = [*self.controllers, *([self.keeper.run] if self.keeper else [])]
+        tasks = [asyncio.create_task(self._supervise(each)) for each in controllers]
         try:
             yield self
         finally:

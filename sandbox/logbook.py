@@ -62,15 +62,18 @@ class LogBook:
     def __init__(self) -> None:
         self._current: dict[Key, ContainerLog] = {}
         self._previous: dict[Key, ContainerLog] = {}
+        self.written = 0  # grows with every change, so that a keeper knows there is news
 
     def append(self, pod_uid: str, container: str, line: str, at: datetime | None = None) -> None:
         log = self._current.setdefault((pod_uid, container), ContainerLog())
         log.append(Line(at or datetime.now(UTC), line))
+        self.written += 1
 
     def restart(self, pod_uid: str, container: str) -> None:
         ended = self._current.pop((pod_uid, container), None) or ContainerLog()
         ended.end()
         self._previous[(pod_uid, container)] = ended
+        self.written += 1
 
     def forget(self, pod_uid: str) -> None:
         """The pod is gone: its followers come to an end."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.clock import rfc3339
 from sandbox.resources import BUILT_IN, CRDS, Resource, resources_of
+from sandbox.shapes import RootShape
 from sandbox.store import Event, Store
 
 
@@ -58,6 +59,8 @@ class Registry:
     def learn(self, crd: dict[str, Any]) -> None:
         for row in resources_of(crd):
             self._rows[(row.group, row.version, row.plural)] = row
+            if row.api_version == row.stored_api_version:
+                self._store.shapes[row.key] = RootShape("", row.schema)
 
     def _forget(self, crd: dict[str, Any]) -> None:
         key = (crd["spec"]["group"], crd["spec"]["names"]["plural"])

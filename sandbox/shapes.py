@@ -55,6 +55,11 @@ class Shape:
         return bool(additional) or name in self.schema.get("properties", {})
 
     @property
+    def type(self) -> str:
+        """Empty where anything may stand."""
+        return "" if self.schema is None else self.schema.get("type", "")
+
+    @property
     def item(self) -> Shape:
         if self.schema is None:
             return Shape("", None, self.is_built_in)
@@ -91,12 +96,9 @@ class Shape:
         return LIST_KEYS.get(self.name, ())
 
 
-def root_shape(schema: dict[str, Any] | None) -> Shape:
-    """The shape of a whole object. Metadata is the same for every kind, whatever a CRD says."""
-    return Shape("", None, True) if schema is None else RootShape("", schema)
-
-
 class RootShape(Shape):
+    """The shape of a whole custom object: metadata is the same for every kind."""
+
     __slots__ = ()
 
     def child(self, name: str) -> Shape:
@@ -106,3 +108,6 @@ class RootShape(Shape):
 
     def declares(self, name: str) -> bool:
         return name in ("apiVersion", "kind", "metadata") or super().declares(name)
+
+
+BUILT_IN_SHAPE = Shape("", None, True)

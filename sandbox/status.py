@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from sandbox.auth import Attributes
     from sandbox.resources import Resource
 
 MODIFIED = (
@@ -124,8 +125,21 @@ def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     return StatusError(403, "Forbidden", f"{named} is forbidden: {why}", **present)
 
 
-def forbidden_path(path: str, why: str) -> StatusError:
-    error = StatusError(403, "Forbidden", f'forbidden: {why} path "{path}"')
+def forbidden_to(user: str, asked: Attributes) -> StatusError:
+    """What RBAC says: who may not do what, where."""
+    if asked.path:
+        return _forbidden_path(user, asked)
+    scope = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
+    why = (
+        f'User "{user}" cannot {asked.verb} resource "{asked.full_resource}" in API group '
+        f'"{asked.group}" {scope}'
+    )
+    return forbidden(asked.group, asked.resource, asked.name, why)
+
+
+def _forbidden_path(user: str, asked: Attributes) -> StatusError:
+    message = f'forbidden: User "{user}" cannot {asked.verb} path "{asked.path}"'
+    error = StatusError(403, "Forbidden", message)
     error.status["details"] = {}
     return error
 

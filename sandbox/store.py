@@ -22,7 +22,7 @@ from sandbox.clock import rfc3339
 from sandbox.fieldsets import flatten
 from sandbox.managed import Entry, after_update, decode, encode
 from sandbox.resources import Key, Resource
-from sandbox.shapes import root_shape
+from sandbox.shapes import BUILT_IN_SHAPE, Shape
 from sandbox.status import StatusError
 from sandbox.subscriptions import Subscription
 
@@ -35,6 +35,7 @@ NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/ra
 
 Name = tuple[str, str]
 Object = dict[str, Any]
+Objects = list[Object]
 
 
 class Stored(NamedTuple):
@@ -66,6 +67,7 @@ class Store:
         self._resources: dict[Key, Resource] = {}
         self._order: dict[Key, list[Name]] = {}
         self._log: list[Event] = []
+        self.shapes: dict[Key, Shape] = {}  # of custom kinds, from their schemas
         self._subscriptions: set[Subscription] = set()
         self.version = 1
         self.compacted = 1  # watches must start at this version or later
@@ -80,10 +82,10 @@ class Store:
     def peek(self, resource: Resource, namespace: str | None, name: str) -> Stored | None:
         return self._tables.get(resource.key, {}).get((namespace or "", name))
 
-    def list(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+    def list(self, resource: Resource, namespace: str | None = None) -> Objects:
         return [stored.copy() for stored in self.snapshot_of(resource, namespace)]
 
-    def snapshot_of(self, resource: Resource, namespace: str | None = None) -> list[Stored]:
+    def snapshot_of(self, resource: Resource, namespace: str | None = None) -> Sequence[Stored]:
         """Every object of a kind, sorted by namespace and name, without copying any."""
         table = self._tables.get(resource.key, {})
         return [table[name] for name in self._names(resource, namespace)]
@@ -98,20 +100,32 @@ class Store:
         start = bisect_left(order, (namespace, ""))
         return order[start : bisect_left(order, (namespace + "\0", ""), lo=start)]
 
-    def snapshot_at(self, resource: Resource, namespace: str | None, version: int) -> list[Stored]:
+    def snapshot_at(
+        self, resource: Resource, namespace: str | None, version: int
+    ) -> Sequence[Stored]:
         """The same as it was at an older version, found by undoing the log."""
         if version < self.compacted:
             raise status.expired(f"too old resource version: {version} ({self.compacted})")
+        later = [
+            event
+            for event in self._log[self._position(version) :]
+            if event.resource.key == resource.key
+        ]
+        if not later:
+            return self.snapshot_of(resource, namespace)
         found = {_name_of(item.object): item for item in self.snapshot_of(resource, namespace)}
-        for event in reversed(self._log[self._position(version) :]):
+        for event in reversed(later):
             name = _name_of(event.object)
-            if event.resource.key != resource.key or (namespace and name[0] != namespace):
+            if namespace is not None and name[0] != namespace:
                 continue
             if event.old is None:
                 found.pop(name, None)
             else:
                 found[name] = event.old
         return [found[name] for name in sorted(found)]
+
+    def shape_of(self, resource: Resource) -> Shape:
+        return self.shapes.get(resource.key, BUILT_IN_SHAPE)
 
     def kinds(self) -> Iterable[Resource]:
         return self._resources.values()
@@ -204,7 +218,7 @@ class Store:
         self._subscriptions.add(subscription)
         return subscription
 
-    def events_since(self, version: int) -> list[Event]:
+    def events_since(self, version: int) -> Sequence[Event]:
         if version < self.compacted:
             raise status.expired(f"too old resource version: {version} ({self.compacted})")
         if version > self.version:
@@ -237,13 +251,22 @@ class Store:
         ]
         return b'{"resourceVersion":%d,"kinds":[%s]}' % (self.version, b",".join(kinds))
 
+    def saved(self, path: Path, resource: Resource) -> Objects:
+        """What a snapshot holds of one kind."""
+        kinds = orjson.loads(path.read_bytes())["kinds"]
+        return [
+            obj for kind in kinds if tuple(kind["kind"]) == resource.key for obj in kind["objects"]
+        ]
+
     def restore(self, path: Path, find: Callable[[str, str], Resource | None]) -> None:
         """Objects of kinds that `find` no longer knows are dropped. Old watches will get 410."""
         saved = orjson.loads(path.read_bytes())
         self.version = self.compacted = saved["resourceVersion"] + GAP_AFTER_RESTORE
         for kind in saved["kinds"]:
             resource = find(*kind["kind"])
-            for obj in kind["objects"] if resource else ():
+            if resource is None:
+                continue
+            for obj in kind["objects"]:
                 self._file(resource, _stored(obj, int(obj["metadata"]["resourceVersion"])), True)
 
     # Inside
@@ -273,7 +296,7 @@ class Store:
         manager: str,
         subresource: str | None,
     ) -> None:
-        shape = root_shape(resource.schema)
+        shape = self.shape_of(resource)
         mine = Entry(
             manager=manager,
             operation="Update",

@@ -42,6 +42,17 @@ class Subscription:
         self._waiting.clear()
         return events
 
+    async def batch(self, within_s: float) -> list[Event] | None:
+        """What has come, waiting for the first of it; empty when the time is up, None at the end."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not self._waiting and not self._closed:
+                    self._ready.clear()
+                    await self._ready.wait()
+        except TimeoutError:
+            return []
+        return self.take() or (None if self._closed else [])
+
     def __aiter__(self) -> Subscription:
         return self
 

@@ -1,0 +1,226 @@
+"""What happens to an object between the wire and the store: names, defaults, schema, webhooks."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import orjson
+
+from sandbox import schemas, status
+from sandbox.calls import Call
+from sandbox.cluster import AdmissionRequest
+from sandbox.registry import established
+from sandbox.resources import CRDS, NAMESPACES, SECRETS, SERVICES, Key
+from sandbox.status import Cause
+
+Object = dict[str, Any]
+
+SERVER_FIELDS = (
+    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+    "managedFields", "resourceVersion", "selfLink",
+)  # fmt: skip
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+LABEL_1035_TEXT = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+LABEL_VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
+    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+NAME_RULES: dict[Key, tuple[re.Pattern[str], int, str]] = {
+    NAMESPACES.key: (_LABEL, 63, LABEL_TEXT),
+    SERVICES.key: (_LABEL_1035, 63, LABEL_1035_TEXT),
+}
+
+
+def check_kind(call: Call, obj: Object) -> None:
+    """The body must be of the kind and version, name and namespace that the URL says."""
+    version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
+    if kind and kind != call.resource.kind:
+        raise status.bad_request(
+            f"{kind} in version {_quoted(version)} cannot be handled as a {call.resource.kind}"
+        )
+    if version and version != call.resource.api_version:
+        raise status.bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({call.resource.api_version})"
+        )
+    metadata = obj.setdefault("metadata", {})
+    if call.namespace and metadata.setdefault("namespace", call.namespace) != call.namespace:
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if call.name and metadata.setdefault("name", call.name) != call.name:
+        raise status.bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"({call.name})"
+        )
+
+
+def prepare_new(call: Call, obj: Object) -> Object:
+    """An object that is to be created: what only the server sets is dropped, defaults are set."""
+    for name in SERVER_FIELDS:
+        obj["metadata"].pop(name, None)
+    if call.resource.has_status and call.resource.is_custom:
+        obj.pop("status", None)
+    defaults = DEFAULTS.get(call.resource.key)
+    return defaults(call, obj) if defaults else obj
+
+
+def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
+    """Prunes and defaults; unknown fields are refused, warned of or ignored as asked.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
+    """
+    schema = call.resource.schema
+    if schema is None:
+        return obj
+    unknown = schemas.prune(obj, schema)
+    validation = call.query.get("fieldValidation") or "Warn"
+    if unknown and validation == "Strict":
+        raise _strict_error(call, unknown, patch)
+    if unknown and validation == "Warn":
+        call.warnings += [f'unknown field "{path}"' for path in unknown]
+    schemas.set_defaults(obj, schema)
+    return obj
+
+
+def check_object(call: Call, obj: Object, old: Object | None) -> None:
+    causes = _metadata_causes(call, obj, old)
+    if call.resource.schema is not None:
+        causes += schemas.check(obj, call.resource.schema)
+    if causes:
+        raise status.invalid(call.resource, obj["metadata"].get("name", ""), causes)
+
+
+def check_namespace(call: Call) -> None:
+    """Nothing is created in a namespace that is not there, or is going away."""
+    if call.namespace is None:
+        return
+    found = call.cluster.store.peek(NAMESPACES, None, call.namespace)
+    if found is None:
+        raise status.not_found(NAMESPACES, call.namespace)
+    if found.object["metadata"].get("deletionTimestamp"):
+        why = (
+            f"unable to create new content in namespace {call.namespace} because it is being "
+            "terminated"
+        )
+        raise status.forbidden(call.resource.group, call.resource.plural, call.name, why)
+
+
+def call_webhooks(call: Call, operation: str, obj: Object, old: Object | None) -> None:
+    """Validating webhooks see custom kinds and their status, as KAITO's does."""
+    if not call.resource.is_custom:
+        return
+    for hook in call.cluster.admission:
+        hook(
+            AdmissionRequest(
+                operation=operation,
+                resource=call.resource,
+                subresource=call.target.subresource,
+                object=orjson.loads(orjson.dumps(obj)),
+                old_object=old,
+                user=call.identity.user,
+                dry_run=call.is_dry_run,
+                store=call.cluster.store,
+            )
+        )
+
+
+def _strict_error(call: Call, unknown: list[str], patch: str) -> status.StatusError:
+    said = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+    kind = call.resource.kind
+    if patch:
+        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {_quoted(patch)}: {said}")
+        return status.invalid(call.resource, call.name, [cause])
+    return status.bad_request(
+        f'{kind} in version "{call.resource.version}" cannot be handled as a {kind}: {said}'
+    )
+
+
+def _metadata_causes(call: Call, obj: Object, old: Object | None) -> list[Cause]:
+    metadata = obj["metadata"]
+    name = metadata.get("name") or metadata.get("generateName", "")
+    if not name:
+        text = "Required value: name or generateName is required"
+        return [Cause("FieldValueRequired", "metadata.name", text)]
+    causes = [] if old else _name_causes(call.resource.key, metadata)
+    for value in (metadata.get("labels") or {}).values():
+        if not _LABEL_VALUE.fullmatch(value) or len(value) > 63:
+            text = f"Invalid value: {_quoted(value)}: {LABEL_VALUE_TEXT}"
+            causes.append(Cause("FieldValueInvalid", "metadata.labels", text))
+    return causes
+
+
+def _name_causes(key: Key, metadata: Object) -> list[Cause]:
+    pattern, limit, text = NAME_RULES.get(key, (_SUBDOMAIN, 253, SUBDOMAIN_TEXT))
+    field = "metadata.name" if metadata.get("name") else "metadata.generateName"
+    name = metadata.get("name") or metadata["generateName"].rstrip("-")
+    causes = []
+    if not pattern.fullmatch(name):
+        causes.append(Cause("FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: {text}"))
+    if len(name) > limit:
+        long = f"Invalid value: {_quoted(name)}: must be no more than {limit} characters"
+        causes.append(Cause("FieldValueInvalid", field, long))
+    return causes
+
+
+def _namespace_defaults(call: Call, obj: Object) -> Object:
+    labels = obj["metadata"].setdefault("labels", {})
+    labels["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
+    return obj | {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+
+
+def _secret_defaults(call: Call, obj: Object) -> Object:
+    """`stringData` is write-only: it is folded into `data`."""
+    plain = obj.pop("stringData", None) or {}
+    written = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
+    data = (obj.get("data") or {}) | written
+    return obj | {"type": obj.get("type", "Opaque")} | ({"data": data} if data else {})
+
+
+def _service_defaults(call: Call, obj: Object) -> Object:
+    """Addresses come from the range 10.0.0.0/16, in the order of creation."""
+    spec = obj.setdefault("spec", {})
+    count = call.cluster.store.version
+    spec.setdefault("clusterIP", f"10.0.{count // 250 % 250}.{count % 250 + 1}")
+    for name, value in (("type", "ClusterIP"), ("sessionAffinity", "None")):
+        spec.setdefault(name, value)
+    for port in spec.get("ports", []):
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    return obj | {"status": {"loadBalancer": {}}}
+
+
+def _crd_defaults(call: Call, obj: Object) -> Object:
+    return established(obj, call.cluster.store)
+
+
+DEFAULTS = {
+    NAMESPACES.key: _namespace_defaults,
+    SECRETS.key: _secret_defaults,
+    SERVICES.key: _service_defaults,
+    CRDS.key: _crd_defaults,
+}
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()

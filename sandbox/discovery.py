@@ -1,0 +1,193 @@
+"""What this API server serves: /api, /apis and below, plain or aggregated, and /version.
+
+https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from sandbox import status
+from sandbox.answers import json_answer
+from sandbox.calls import JSON_TYPE
+from sandbox.registry import Registry
+from sandbox.resources import ALL_VERBS, Resource
+from sandbox.reviews import KINDS as REVIEW_KINDS
+
+Object = dict[str, Any]
+
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.3",
+    "gitCommit": "0000000000000000000000000000000000000000",
+    "gitTreeState": "clean",
+    "buildDate": "2026-07-15T00:00:00Z",
+    "goVersion": "go1.26.0",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+AGGREGATED = "apidiscovery.k8s.io"
+SUBRESOURCE_VERBS = {
+    "status": ["get", "patch", "update"],
+    "log": ["get"],
+    "proxy": ["create", "delete", "get", "patch", "update"],
+}
+
+
+def answer(request: web.Request, registry: Registry) -> web.Response:
+    path = request.path.strip("/").split("/")
+    match path:
+        case ["version"]:
+            return json_answer(VERSION)
+        case ["api"]:
+            return _aggregated(request, registry, [""]) or json_answer(_core_versions())
+        case ["apis"]:
+            groups = sorted(_groups(registry))
+            return _aggregated(request, registry, groups) or json_answer(_group_list(registry))
+        case ["api", "v1"]:
+            return json_answer(_resource_list(registry, "", "v1"))
+        case ["apis", group] if group in _groups(registry):
+            return json_answer(_group(group, _groups(registry)[group]))
+        case ["apis", group, version] if version in _groups(registry).get(group, []):
+            return json_answer(_resource_list(registry, group, version))
+    raise status.no_such_path()
+
+
+def _groups(registry: Registry) -> dict[str, list[str]]:
+    reviews = {group: [version] for group, version, _ in REVIEW_KINDS}
+    return registry.groups() | reviews
+
+
+def _core_versions() -> Object:
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+
+
+def _group_list(registry: Registry) -> Object:
+    groups = [_group(name, versions) for name, versions in sorted(_groups(registry).items())]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def _group(name: str, versions: list[str]) -> Object:
+    said = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {
+        "kind": "APIGroup",
+        "apiVersion": "v1",
+        "name": name,
+        "versions": said,
+        "preferredVersion": said[0],
+    }
+
+
+def _resource_list(registry: Registry, group: str, version: str) -> Object:
+    resources = [said for row in _rows(registry, group, version) for said in _plain(row)]
+    resources += [
+        {"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind,
+         "verbs": ["create"]}
+        for (in_group, in_version, plural), kind in REVIEW_KINDS.items()
+        if (in_group, in_version) == (group, version)
+    ]  # fmt: skip
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": f"{group}/{version}" if group else version,
+        "resources": resources,
+    }
+
+
+def _rows(registry: Registry, group: str, version: str) -> Iterable[Resource]:
+    return (row for row in registry.all() if (row.group, row.version) == (group, version))
+
+
+def _verbs(row: Resource) -> list[str]:
+    return [verb for verb in ALL_VERBS if verb != "deletecollection"]
+
+
+def _plain(row: Resource) -> list[Object]:
+    main: Object = {
+        "name": row.plural,
+        "singularName": row.singular,
+        "namespaced": row.namespaced,
+        "kind": row.kind,
+        "verbs": _verbs(row),
+    }
+    if row.short_names:
+        main["shortNames"] = list(row.short_names)
+    if row.categories:
+        main["categories"] = list(row.categories)
+    below = [
+        {
+            "name": f"{row.plural}/{name}",
+            "singularName": "",
+            "namespaced": row.namespaced,
+            "kind": row.kind,
+            "verbs": SUBRESOURCE_VERBS[name],
+        }
+        for name in row.subresources
+    ]
+    return [main, *below]
+
+
+def _aggregated(request: web.Request, registry: Registry, groups: list[str]) -> web.Response | None:
+    """In the newest form that the client takes, or None for the plain one."""
+    accept = request.headers.get("Accept", "")
+    for version in ("v2", "v2beta1"):
+        form = f"g={AGGREGATED};v={version};as=APIGroupDiscoveryList"
+        if form in accept.replace(" ", ""):
+            body = {
+                "kind": "APIGroupDiscoveryList",
+                "apiVersion": f"{AGGREGATED}/{version}",
+                "metadata": {},
+                "items": [_discovered(registry, group) for group in groups],
+            }
+            response = json_answer(body)
+            response.headers["Content-Type"] = f"{JSON_TYPE};{form}"
+            return response
+    return None
+
+
+def _discovered(registry: Registry, group: str) -> Object:
+    versions = _groups(registry).get(group, ["v1"])
+    return {
+        "metadata": {"name": group, "creationTimestamp": None} if group else {},
+        "versions": [
+            {
+                "version": version,
+                "freshness": "Current",
+                "resources": _discovered_resources(registry, group, version),
+            }
+            for version in versions
+        ],
+    }
+
+
+def _discovered_resources(registry: Registry, group: str, version: str) -> list[Object]:
+    listed = _resource_list(registry, group, version)["resources"]
+    mains = [item for item in listed if "/" not in item["name"]]
+    return [_discovered_resource(item, listed, group, version) for item in mains]
+
+
+def _discovered_resource(item: Object, listed: list[Object], group: str, version: str) -> Object:
+    kind = {"group": group, "version": version, "kind": item["kind"]}
+    prefix = item["name"] + "/"
+    return {
+        "resource": item["name"],
+        "responseKind": kind,
+        "scope": "Namespaced" if item["namespaced"] else "Cluster",
+        "singularResource": item["singularName"],
+        "verbs": item["verbs"],
+        "shortNames": item.get("shortNames", []),
+        "categories": item.get("categories", []),
+        "subresources": [
+            {
+                "subresource": below["name"].removeprefix(prefix),
+                "responseKind": kind,
+                "verbs": below["verbs"],
+            }
+            for below in listed
+            if below["name"].startswith(prefix)
+        ],
+    }
