@@ -1,0 +1,363 @@
+"""The list of workspaces: filters, tiles, rows, and why it may be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import people
+from workspaces.models import Operation, Workspace
+from workspaces.queries.freshness import Trouble, cluster_troubles, connected_clusters
+from workspaces.types import OperationKind, OperationStatus, Phase
+
+PAGE_SIZE = 50
+# What a filter by state takes in. A workspace that answered before and does not now wants the same attention as a failed one.
+STATES: dict[str, tuple[str, tuple[Phase, ...]]] = {
+    "ready": ("Ready", (Phase.READY,)),
+    "on-the-way": ("On the way", (Phase.ON_THE_WAY, Phase.UNKNOWN)),
+    "failed": ("Failed", (Phase.FAILED, Phase.NOT_READY)),
+    "deleting": ("Deleting", (Phase.DELETING,)),
+    "deleted": ("Deleted", (Phase.DELETED,)),
+}
+COLUMNS = (
+    ("state", "State", "phase"),
+    ("name", "Name", "name"),
+    ("model", "Model", "model"),
+    ("namespace", "Namespace", "namespace"),
+    ("instance", "Instance type", "instance_type"),
+    ("owner", "Owner", "owner"),
+    ("age", "Age", "created_at"),
+)
+_FIELDS = {key: field for key, _, field in COLUMNS}
+# Between "the API server took it" and "the watcher has seen it".
+_UNSEEN_FOR = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What the address asks for; unknown values mean "no filter", so that any link works."""
+
+    search: str = ""
+    state: str = ""
+    namespace: str = ""
+    cluster: str = ""
+    sort: str = "age"
+    page: int = 1
+
+    @property
+    def is_narrowing(self) -> bool:
+        return bool(self.search or self.state or self.namespace or self.cluster)
+
+    def address(self, **changes: object) -> str:
+        """Of the list with these filters, some of them changed; defaults are left out."""
+        wanted = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        plain = Filters()
+        pairs = {
+            _PARAMETERS[name]: getattr(wanted, name)
+            for name in _PARAMETERS
+            if getattr(wanted, name) != getattr(plain, name)
+        }
+        query = urlencode(pairs)
+        return reverse("workspaces:list") + (f"?{query}" if query else "")
+
+
+_PARAMETERS = {
+    "search": "q",
+    "state": "state",
+    "namespace": "namespace",
+    "cluster": "cluster",
+    "sort": "sort",
+    "page": "page",
+}
+
+
+def filters_from(params: Mapping[str, str]) -> Filters:
+    state, sort = params.get("state", ""), params.get("sort", "")
+    page = params.get("page", "")
+    return Filters(
+        search=params.get("q", "").replace("\0", "").strip()[:100],
+        state=state if state in STATES else "",
+        namespace=params.get("namespace", "").replace("\0", "")[:63],
+        cluster=params.get("cluster", "").replace("\0", "")[:63],
+        sort=sort if sort.removeprefix("-") in _FIELDS else "age",
+        page=int(page) if page.isdecimal() and len(page) < 7 else 1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    uid: str
+    name: str
+    namespace: str
+    cluster: str
+    phase: Phase
+    phase_since: datetime | None
+    headline: str
+    model: str
+    instance_type: str
+    count: int
+    owner: str
+    created_at: datetime | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiles:
+    ready: int = 0
+    on_the_way: int = 0
+    failed: int = 0
+    deleting: int = 0
+    nodes: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.ready + self.on_the_way + self.failed + self.deleting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    label: str
+    key: str
+    url: str
+    direction: str  # ascending, descending or none: as aria-sort wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A wish that has no row yet."""
+
+    id: str
+    name: str
+    namespace: str
+    cluster: str
+    person_name: str
+    created_at: datetime
+    is_accepted: bool
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    value: str
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceList:
+    filters: Filters
+    tiles: Tiles
+    rows: tuple[Row, ...]
+    waiting: tuple[Waiting, ...]
+    total: int
+    pages: int
+    columns: tuple[Column, ...]
+    states: tuple[Choice, ...]
+    namespaces: tuple[Choice, ...]
+    cluster_choices: tuple[Choice, ...]
+    troubles: tuple[Trouble, ...]
+    has_cluster: bool
+
+    @property
+    def topics(self) -> str:
+        return ",".join(["workspaces", "clusters", *(f"workspace-{r.uid}" for r in self.rows)])
+
+    @property
+    def first(self) -> int:
+        return (self.filters.page - 1) * PAGE_SIZE + 1
+
+    @property
+    def last(self) -> int:
+        return min(self.total, self.filters.page * PAGE_SIZE)
+
+    @property
+    def previous_url(self) -> str:
+        page = self.filters.page
+        return self.filters.address(page=page - 1) if page > 1 else ""
+
+    @property
+    def next_url(self) -> str:
+        page = self.filters.page
+        return self.filters.address(page=page + 1) if page < self.pages else ""
+
+
+def visible_workspaces(person: people.Person) -> QuerySet[Workspace]:
+    """Live or gone, of connected clusters, that `person` may read."""
+    return Workspace.objects.filter(people.readable(person), cluster__disconnected_at=None)
+
+
+def tiles(person: people.Person, filters: Filters = Filters()) -> Tiles:
+    rows = _in_scope(visible_workspaces(person), filters).filter(deleted_at=None)
+    counted = list(rows.values_list("phase").annotate(Count("id"), Sum("node_count")))
+    by_phase = {phase: count for phase, count, _ in counted}
+
+    def count(state: str) -> int:
+        return sum(by_phase.get(phase, 0) for phase in STATES[state][1])
+
+    return Tiles(
+        ready=count("ready"),
+        on_the_way=count("on-the-way"),
+        failed=count("failed"),
+        deleting=count("deleting"),
+        nodes=sum(nodes or 0 for _, _, nodes in counted),
+    )
+
+
+def workspace_list(person: people.Person, filters: Filters) -> WorkspaceList:
+    clusters = connected_clusters(person)
+    matching = _matching(person, filters)
+    total = matching.count()
+    pages = max(1, -(-total // PAGE_SIZE))
+    filters = replace(filters, page=min(max(1, filters.page), pages))
+    return WorkspaceList(
+        filters=filters,
+        tiles=tiles(person, filters),
+        rows=_page_of(matching, filters),
+        waiting=_waiting(person, filters),
+        total=total,
+        pages=pages,
+        columns=tuple(_column(key, label, filters) for key, label, _ in COLUMNS),
+        states=_choices("", [(k, v[0]) for k, v in STATES.items()], filters.state),
+        namespaces=_choices("All namespaces", _namespaces(person, filters), filters.namespace),
+        cluster_choices=_choices(
+            "All clusters", [(c.name, c.name) for c in clusters], filters.cluster
+        ),
+        troubles=cluster_troubles(clusters, filters.cluster),
+        has_cluster=bool(clusters),
+    )
+
+
+def workspace_row(person: people.Person, uid: str) -> Row | None:
+    """One row of the list; None when it is gone or not theirs to see."""
+    found = _shown(visible_workspaces(person).filter(uid=uid, deleted_at=None)).first()
+    return _row(found) if found else None
+
+
+def _in_scope(rows: QuerySet[Workspace], filters: Filters) -> QuerySet[Workspace]:
+    if filters.cluster:
+        rows = rows.filter(cluster__name=filters.cluster)
+    return rows.filter(namespace=filters.namespace) if filters.namespace else rows
+
+
+def _matching(person: people.Person, filters: Filters) -> QuerySet[Workspace]:
+    is_gone = filters.state == "deleted"
+    rows = _in_scope(visible_workspaces(person), filters).filter(deleted_at__isnull=not is_gone)
+    if filters.state and not is_gone:
+        rows = rows.filter(phase__in=STATES[filters.state][1])
+    for word in filters.search.split():
+        rows = rows.filter(
+            Q(name__icontains=word)
+            | Q(model__icontains=word)
+            | Q(namespace__icontains=word)
+            | Q(instance_type__icontains=word)
+            | Q(owner__icontains=word)
+        )
+    return rows
+
+
+def _shown(rows: QuerySet[Workspace]) -> QuerySet[Workspace]:
+    """Without the raw objects, which are most of a row's weight."""
+    return rows.select_related("cluster").only(
+        *("cluster", "uid", "name", "namespace", "phase", "phase_since", "headline", "model"),
+        *("instance_type", "count", "node_count", "owner", "created_at", "cluster__name"),
+    )
+
+
+def _page_of(matching: QuerySet[Workspace], filters: Filters) -> tuple[Row, ...]:
+    start = (filters.page - 1) * PAGE_SIZE
+    field = _FIELDS[filters.sort.removeprefix("-")]
+    is_falling = filters.sort.startswith("-")
+    if field == "created_at":  # the greater the age, the earlier it was created
+        is_falling = not is_falling
+    ordered = matching.order_by(f"-{field}" if is_falling else field, "name", "id")
+    return tuple(_row(w) for w in _shown(ordered)[start : start + PAGE_SIZE])
+
+
+def _row(workspace: Workspace) -> Row:
+    return Row(
+        uid=workspace.uid,
+        name=workspace.name,
+        namespace=workspace.namespace,
+        cluster=workspace.cluster.name,
+        phase=Phase(workspace.phase),
+        phase_since=workspace.phase_since,
+        headline=workspace.headline,
+        model=workspace.model,
+        instance_type=workspace.instance_type,
+        count=workspace.node_count or workspace.count,
+        owner=workspace.owner,
+        created_at=workspace.created_at,
+        url=workspace_url(workspace),
+    )
+
+
+def workspace_url(workspace: Workspace) -> str:
+    return reverse(
+        "workspaces:detail",
+        args=[workspace.cluster.name, workspace.namespace, workspace.name],
+    )
+
+
+def _waiting(person: people.Person, filters: Filters) -> tuple[Waiting, ...]:
+    """Deployments that were asked for and are not mirrored yet."""
+    open_ones = Q(status__in=(OperationStatus.QUEUED, OperationStatus.RUNNING))
+    accepted = Q(status=OperationStatus.SUCCEEDED, finished_at__gt=timezone.now() - _UNSEEN_FOR)
+    mirrored = Workspace.objects.filter(
+        Q(operation_id=OuterRef("id")) | Q(uid=OuterRef("uid")), cluster=OuterRef("cluster")
+    )
+    wishes = (
+        Operation.objects.filter(people.readable(person), open_ones | accepted)
+        .filter(~Exists(mirrored), kind=OperationKind.CREATE, cluster__disconnected_at=None)
+        .select_related("cluster")
+        .only(
+            "cluster", "name", "namespace", "person_name", "created_at", "status", "cluster__name"
+        )
+    )
+    if filters.cluster:
+        wishes = wishes.filter(cluster__name=filters.cluster)
+    if filters.namespace:
+        wishes = wishes.filter(namespace=filters.namespace)
+    return tuple(_waiting_row(o) for o in wishes.order_by("-created_at")[:20])
+
+
+def _waiting_row(operation: Operation) -> Waiting:
+    return Waiting(
+        id=str(operation.id),
+        name=operation.name,
+        namespace=operation.namespace,
+        cluster=operation.cluster.name,
+        person_name=operation.person_name,
+        created_at=operation.created_at,
+        is_accepted=operation.status == OperationStatus.SUCCEEDED,
+        url=reverse("workspaces:operation", args=[operation.id]),
+    )
+
+
+def _column(key: str, label: str, filters: Filters) -> Column:
+    is_falling = filters.sort == f"-{key}"
+    current = filters.sort.removeprefix("-") == key
+    direction = ("descending" if is_falling else "ascending") if current else "none"
+    wanted = f"-{key}" if current and not is_falling else key
+    return Column(label=label, key=key, url=filters.address(sort=wanted), direction=direction)
+
+
+def _namespaces(person: people.Person, filters: Filters) -> list[tuple[str, str]]:
+    rows = visible_workspaces(person).filter(deleted_at=None)
+    if filters.cluster:
+        rows = rows.filter(cluster__name=filters.cluster)
+    names = set(rows.values_list("namespace", flat=True).distinct())
+    return [(n, n) for n in sorted(names | ({filters.namespace} - {""}))]
+
+
+def _choices(everything: str, pairs: list[tuple[str, str]], chosen: str) -> tuple[Choice, ...]:
+    everything_first = [("", everything or "Any state"), *pairs]
+    return tuple(
+        Choice(value=value, label=label, is_chosen=value == chosen)
+        for value, label in everything_first
+    )
