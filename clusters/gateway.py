@@ -23,6 +23,7 @@ from clusters.credentials import certificate_files, unseal
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from clusters.targets import Target
+from clusters.translating import translate
 from clusters.transport import Query, Request, Timeout
 
 FIELD_MANAGER = "kaitoweb"
@@ -63,9 +64,9 @@ class Gateway:
     """Safe for many threads at once. Build it after a fork, not before (for_cluster sees to that)."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._calls = _client(cluster, connections=10)
+        self._calls = _Client(cluster, connections=10)
         # Streams have connections of their own, so that they cannot starve the calls.
-        self._streams = _client(cluster, connections=1)
+        self._streams = _Client(cluster, connections=1)
 
     def list(self, target: Target, *, limit: int = 500, cont: str = "") -> Page:
         """One page; `limit` 0 asks for all at once. A ClusterError of status 410 means: begin again."""
@@ -215,7 +216,7 @@ class Gateway:
 
     def close(self) -> None:
         for client in (self._calls, self._streams):
-            client.rest_client.close()
+            client.close()
 
     def _write(
         self,
@@ -264,8 +265,39 @@ def forget(cluster: Cluster) -> None:
             _gateways.pop(key).close()
 
 
-def _client(cluster: Cluster, *, connections: int) -> transport.Client:
-    from kubernetes import client  # noqa: PLC0415 - 44 MB and half a second that a page need not spend
+class _Client:
+    """The official client with one cluster's address and credentials, and a pool of connections."""
+
+    def __init__(self, cluster: Cluster, *, connections: int) -> None:
+        from kubernetes import client  # noqa: PLC0415 - 44 MB and half a second that a page need not spend
+
+        self._failures = (client.ApiException, urllib3.exceptions.HTTPError, OSError)
+        self._api: Any = client.ApiClient(_configuration(cluster, connections))
+        self._api.user_agent = USER_AGENT
+        self._api.rest_client.pool_manager.pool_classes_by_scheme = interrupts.POOLS
+
+    def send(self, request: Request) -> urllib3.HTTPResponse:
+        serialized = self._api.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query),
+            header_params=request.headers,
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            reply = self._api.call_api(*serialized, _request_timeout=request.timeout)
+        except self._failures as error:
+            raise translate(error) from error
+        response: urllib3.HTTPResponse = reply.response
+        return response
+
+    def close(self) -> None:
+        self._api.rest_client.close()
+
+
+def _configuration(cluster: Cluster, connections: int) -> object:
+    from kubernetes import client  # noqa: PLC0415 - as above
 
     secrets = unseal(cluster.sealed_credentials)
     configuration = client.Configuration(host=cluster.endpoint.rstrip("/"))
@@ -281,11 +313,7 @@ def _client(cluster: Cluster, *, connections: int) -> transport.Client:
     configuration.retries = urllib3.Retry(total=False)
     configuration.socket_options = SOCKET_OPTIONS
     configuration.connection_pool_maxsize = connections
-    made: Any = client.ApiClient(configuration)
-    made.user_agent = USER_AGENT
-    made.rest_client.pool_manager.pool_classes_by_scheme = interrupts.POOLS
-    typed: transport.Client = made
-    return typed
+    return configuration
 
 
 def _selectors(target: Target) -> Query:

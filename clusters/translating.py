@@ -69,7 +69,7 @@ def translate(error: Exception) -> ClusterError:
         return Unreachable(
             "Certificate",
             "The cluster's certificate is not trusted.",
-            detail=_trim(certificate.verify_message),
+            detail=_trim(getattr(certificate, "verify_message", str(certificate))),
         )
     words = _trim(str(chain[-1]) or type(chain[-1]).__name__)
     for kinds, reason, message, unknown in TRANSPORT:
@@ -97,8 +97,9 @@ def translate_status(raw: Mapping[str, Any]) -> ClusterError:
 TRANSPORT: tuple[tuple[tuple[type[BaseException], ...], str, str, bool], ...] = (
     ((urllib3.exceptions.NameResolutionError,), "NameUnknown", "The cluster's address cannot be found.", False),
     ((ConnectionRefusedError,), "Refused", "Nothing answers at the cluster's address.", False),
-    ((urllib3.exceptions.ConnectTimeoutError, httpx.ConnectTimeout, httpx.PoolTimeout), "Timeout", "The cluster's address does not answer.", False),
+    # NewConnectionError is a ConnectTimeoutError to urllib3.
     ((urllib3.exceptions.NewConnectionError, httpx.ConnectError), "NoConnection", "The cluster cannot be reached.", False),
+    ((urllib3.exceptions.ConnectTimeoutError, httpx.ConnectTimeout, httpx.PoolTimeout), "Timeout", "The cluster's address does not answer.", False),
     ((urllib3.exceptions.SSLError, ssl.SSLError), "TLS", "No secure connection to the cluster could be made.", True),
     ((urllib3.exceptions.ReadTimeoutError, httpx.TimeoutException, TimeoutError), "Timeout", "The cluster did not answer in time.", True),
 )  # fmt: skip

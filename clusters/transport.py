@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import urllib3
 
 from clusters import interrupts
+from clusters.errors import ClusterError
 from clusters.payloads import loads
 from clusters.translating import translate, translate_reply
 
@@ -40,15 +41,8 @@ class Request:
 
 
 class Client(Protocol):
-    """The part of kubernetes.client.ApiClient that is used here."""
-
-    rest_client: Any
-
-    def param_serialize(
-        self, method: str, resource_path: str, **options: object
-    ) -> tuple[Any, ...]: ...
-
-    def call_api(self, *request: object, _request_timeout: Timeout) -> Any: ...  # noqa: ANN401 - untyped there
+    def send(self, request: Request) -> urllib3.HTTPResponse:
+        """The reply to `request` with its body still unread, whatever its code. Raises ClusterError if none came."""
 
 
 def call(client: Client, request: Request) -> dict:
@@ -80,21 +74,11 @@ def lines(client: Client, request: Request) -> Iterator[Iterator[bytes]]:
 
 def _open(client: Client, request: Request) -> urllib3.HTTPResponse:
     """Send and wait for a happy code; the body is still to be read."""
-    serialized = client.param_serialize(
-        request.method,
-        request.path,
-        query_params=list(request.query),
-        header_params=request.headers,
-        body=request.body,
-        auth_settings=["BearerToken"],
-    )
     try:
-        response: urllib3.HTTPResponse = client.call_api(
-            *serialized, _request_timeout=request.timeout
-        ).response
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+        response = client.send(request)
+    except ClusterError:
         interrupts.request_ended()
-        raise translate(error) from error
+        raise
     if not 200 <= response.status < 300:
         raise translate_reply(response.status, _body(response), response.headers)
     return response
