@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sandbox.resources import Key
 
 if TYPE_CHECKING:
-    from sandbox.store import Event
+    from sandbox.eventlog import Event
 
 BACKLOG_LIMIT = 10_000
 
