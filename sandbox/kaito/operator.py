@@ -1,0 +1,381 @@
+"""KAITO's workspace controller, with the gpu-provisioner under it.
+
+https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/controllers/workspace_controller.go
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from datetime import datetime
+from typing import Any
+
+from sandbox.kaito import admission, conditions, machines, objects, pace, podtroubles, workspaces
+from sandbox.kaito.conditions import Snapshot, Verdict
+from sandbox.kaito.estimate import EstimateError, estimate_nodes
+from sandbox.kaito.inferencerules import CONFIG_KEY, read_config
+from sandbox.kaito.podspecs import ENGINE_VERSION
+from sandbox.kaito.presets import find_sku
+from sandbox.kaito.world import World
+from sandbox.resources import (
+    CONFIGMAPS,
+    CONTROLLERREVISIONS,
+    NODECLAIMS,
+    PODS,
+    SECRETS,
+    SERVICES,
+    STATEFULSETS,
+    WORKSPACES,
+)
+
+logger = logging.getLogger(__name__)
+
+MANAGER = "kaito-workspace"
+COMPONENT = "KAITO-Workspace-controller"
+ERROR_RETRY_S = 5.0
+STUCK_RETRY_S = 30.0
+
+Raw = dict[str, Any]
+
+
+class ReconcileError(Exception):
+    """Becomes the "last reconcile error" in every condition."""
+
+
+class Refused(Exception):
+    """KAITO's own webhook refuses the operator's write, so nothing can be told in the status."""
+
+
+class Operator:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._waiting: dict[tuple[str, str], datetime] = {}  # uid and what for, since when
+
+    def reconcile(self, namespace: str, name: str) -> float | None:
+        ws = self._world.get(WORKSPACES, namespace, name)
+        if ws is None:
+            return None
+        try:
+            if workspaces.is_deleting(ws):
+                return self._finalize(ws)
+            return self._converge(ws)
+        except Refused:
+            logger.warning("workspace %s/%s breaks a rule for updates", namespace, name)
+            return STUCK_RETRY_S
+
+    def _converge(self, ws: Raw) -> float | None:
+        error, again_s = "", None
+        try:
+            ws = self._with_finalizer(ws)
+            ws = self._with_revision(ws)
+            ws = self._with_target(ws)
+            again_s = self._provision(ws)
+            if self._are_nodes_ready(ws):
+                self._deploy(ws)
+        except ReconcileError as problem:
+            error, again_s = str(problem), ERROR_RETRY_S
+        ws = self._sync_status(ws, error)
+        if again_s is None and (ws.get("status") or {}).get("state") != "Ready":
+            return pace.LOOK_AGAIN_S if self._are_nodes_ready(ws) else pace.NODES_AGAIN_S
+        return again_s
+
+    # Writing
+
+    def _judge(self, ws: Raw) -> None:
+        """The webhook judges the operator's own writes too, those of the status included."""
+        metadata = ws["metadata"]
+        old = self._world.get(WORKSPACES, metadata["namespace"], metadata["name"])
+        if old is not None and admission.validate_update(ws, old):
+            raise Refused
+
+    def _write(self, ws: Raw) -> Raw:
+        self._judge(ws)
+        return self._world.write(WORKSPACES, ws, MANAGER)
+
+    def _write_status(self, ws: Raw, status: Raw) -> Raw:
+        self._judge(ws)
+        return self._world.write_status(WORKSPACES, ws, status, MANAGER)
+
+    def _is_time(self, ws: Raw, reason: str, wait_s: float) -> bool:
+        """Only to keep a human pace; a restart of the process begins the wait anew."""
+        key = (ws["metadata"]["uid"], reason)
+        since = self._waiting.setdefault(key, self._world.now())
+        if self._world.left_s(since, wait_s):
+            return False
+        del self._waiting[key]
+        return True
+
+    # Steps
+
+    def _with_finalizer(self, ws: Raw) -> Raw:
+        finalizers = ws["metadata"].get("finalizers") or []
+        if workspaces.FINALIZER in finalizers:
+            return ws
+        ws["metadata"]["finalizers"] = [*finalizers, workspaces.FINALIZER]
+        return self._write(ws)
+
+    def _with_revision(self, ws: Raw) -> Raw:
+        digest = objects.revision_hash(ws)
+        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
+        revision = self._world.get(CONTROLLERREVISIONS, namespace, f"{name}-{digest[:5]}")
+        if revision is None:
+            revision = self._new_revision(ws)
+        wanted = {
+            workspaces.HASH_ANNOTATION: digest,
+            workspaces.REVISION_ANNOTATION: str(revision["revision"]),
+        }
+        annotations = ws["metadata"].get("annotations") or {}
+        if wanted.items() <= annotations.items():
+            return ws
+        ws["metadata"]["annotations"] = annotations | wanted
+        return self._write(ws)
+
+    def _new_revision(self, ws: Raw) -> Raw:
+        known = self._revisions(ws)
+        number = known[-1]["revision"] + 1 if known else 1
+        made = objects.controller_revision(ws, number)
+        for old in known[: max(0, len(known) - objects.HISTORY_LIMIT)]:
+            metadata = old["metadata"]
+            self._world.store.delete(CONTROLLERREVISIONS, metadata["namespace"], metadata["name"])
+        return self._world.store.create(CONTROLLERREVISIONS, made, manager=MANAGER)
+
+    def _revisions(self, ws: Raw) -> list[Raw]:
+        stored = self._world.store.snapshot_of(CONTROLLERREVISIONS, ws["metadata"]["namespace"])
+        mine = [
+            each.object
+            for each in stored
+            if (each.object["metadata"].get("labels") or {}).get(workspaces.REVISION_LABEL)
+            == ws["metadata"]["name"]
+        ]
+        return sorted(mine, key=lambda each: each["revision"])
+
+    def _with_target(self, ws: Raw) -> Raw:
+        """Once stored, the number of nodes is never worked out again."""
+        if workspaces.target_nodes(ws):
+            return ws
+        self._check_token(ws)
+        status = (ws.get("status") or {}) | {"targetNodeCount": self._estimate(ws)}
+        return self._write_status(ws, status)
+
+    def _check_token(self, ws: Raw) -> None:
+        if not objects.needs_token(ws):
+            return
+        namespace, name = ws["metadata"]["namespace"], workspaces.access_secret(ws)
+        secret = self._world.get(SECRETS, namespace, name)
+        if secret is not None and "HF_TOKEN" in (secret.get("data") or {}):
+            return
+        why = f'secrets "{name}" not found' if secret is None else "key HF_TOKEN not found"
+        raise ReconcileError(
+            "failed to build node estimate request: failed to get model by name "
+            f"{workspaces.preset_name(ws)}: failed to resolve access token from secret "
+            f"{namespace}/{name}: {why}"
+        )
+
+    def _estimate(self, ws: Raw) -> int:
+        if workspaces.inference(ws) is None:
+            return 1
+        if not workspaces.preset_name(ws) or not workspaces.is_vllm(ws):
+            return workspaces.node_count(ws)
+        prefix = "failed to update Workspace status targetNodeCount: failed to calculate target node count: "
+        size = workspaces.instance_type(ws)
+        sku = find_sku(size)
+        if sku is None:
+            why = f"failed to get GPU config for instance type {size}: unsupported SKU {size}"
+            raise ReconcileError(prefix + why)
+        try:
+            return estimate_nodes(workspaces.model(ws), sku, self._context(ws))
+        except EstimateError as problem:
+            raise ReconcileError(prefix + str(problem)) from problem
+
+    def _context(self, ws: Raw) -> int | None:
+        name = (workspaces.inference(ws) or {}).get("config") or ""
+        config_map = self._world.get(CONFIGMAPS, ws["metadata"]["namespace"], name)
+        text = ((config_map or {}).get("data") or {}).get(CONFIG_KEY, "")
+        wanted = str((read_config(text) or {}).get("max-model-len", "")).strip()
+        return int(wanted) if wanted.isdigit() else None
+
+    def _provision(self, ws: Raw) -> float | None:
+        """Makes the node claims that are missing; deletes none, since the target never falls."""
+        have = [claim for claim in self._claims(ws) if not workspaces.is_deleting(claim)]
+        missing = workspaces.target_nodes(ws) - len(have)
+        if missing <= 0:
+            return None
+        if not self._is_time(ws, "claims", pace.CLAIM_S):
+            return pace.CLAIM_S
+        for position in range(missing):
+            self._create_claim(ws, len(have) + position)
+        return None
+
+    def _create_claim(self, ws: Raw, position: int) -> None:
+        metadata = ws["metadata"]
+        key = f"{metadata['namespace']}{metadata['name']}{self._world.now().isoformat()}{position}"
+        name = "ws" + hashlib.sha256(key.encode()).hexdigest()[:9]
+        self._world.store.create(NODECLAIMS, objects.node_claim(ws, name), manager=MANAGER)
+        message = f"Successfully created NodeClaim {name} for workspace {metadata['name']}"
+        self._world.recorder.record(ws, "Normal", "NodeClaimCreated", message, COMPONENT)
+
+    def _deploy(self, ws: Raw) -> None:
+        """Services, then the workload: only now that there are nodes."""
+        if workspaces.inference(ws) is None:
+            return
+        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
+        cluster_ip = machines.address("10.0", f"{namespace}/{name}")
+        self._ensure(SERVICES, objects.service(ws, cluster_ip))
+        self._ensure(SERVICES, objects.headless_service(ws))
+        existing = self._world.get(STATEFULSETS, namespace, name)
+        if existing is None:
+            self._world.store.create(STATEFULSETS, objects.stateful_set(ws), manager=MANAGER)
+            return
+        updated = objects.updated_stateful_set(existing, ws)
+        if updated is not None:
+            self._world.write(STATEFULSETS, updated, MANAGER)
+
+    def _ensure(self, resource: Any, wanted: Raw) -> None:  # noqa: ANN401
+        metadata = wanted["metadata"]
+        if not self._world.exists(resource, metadata["namespace"], metadata["name"]):
+            self._world.store.create(resource, wanted, manager=MANAGER)
+
+    # Looking
+
+    def _claims(self, ws: Raw) -> list[Raw]:
+        return self._world.claims_of(ws["metadata"]["namespace"], ws["metadata"]["name"])
+
+    def _nodes(self, ws: Raw) -> list[Raw]:
+        return self._world.nodes_of(ws["metadata"]["namespace"], ws["metadata"]["name"])
+
+    def _are_nodes_ready(self, ws: Raw) -> bool:
+        is_targeted = workspaces.target_nodes(ws) > 0
+        return is_targeted and self._claim_verdict(ws).is_true and self._node_verdict(ws).is_true
+
+    def _claim_verdict(self, ws: Raw) -> Verdict:
+        """With no target yet, "enough" are ready: KAITO's False-green of the first moments."""
+        claims = self._claims(ws)
+        ready = sum(machines.is_claim_ready(claim) for claim in claims)
+        if ready >= workspaces.target_nodes(ws):
+            return conditions.CLAIMS_READY
+        return _claim_trouble(claims) or conditions.CLAIMS_NOT_READY
+
+    def _node_verdict(self, ws: Raw) -> Verdict:
+        """The label must be the instance type to the letter, though admission ignores case."""
+        size = workspaces.instance_type(ws)
+        ready = [
+            node
+            for node in self._nodes(ws)
+            if machines.is_node_ready(node)
+            and node["metadata"]["labels"].get("node.kubernetes.io/instance-type") == size
+        ]
+        if len(ready) < workspaces.target_nodes(ws):
+            return conditions.NODES_NOT_READY
+        if find_sku(size) is not None and not all(machines.has_gpus(node) for node in ready):
+            return conditions.PLUGINS_NOT_READY
+        return conditions.NODES_READY
+
+    def _sync_status(self, ws: Raw, error: str) -> Raw:
+        seen = self._snapshot(ws, error)
+        status = conditions.next_status(ws, seen, self._world.now())
+        return ws if status == ws.get("status") else self._write_status(ws, status)
+
+    def _snapshot(self, ws: Raw, error: str) -> Snapshot:
+        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
+        workload = self._world.get(STATEFULSETS, namespace, name)
+        is_serving = _is_complete(workload)
+        pods = [] if is_serving or workload is None else self._world.siblings(namespace, name)
+        benchmark, why = self._benchmark(ws) if is_serving else (None, "")
+        return Snapshot(
+            worker_nodes=[node["metadata"]["name"] for node in self._nodes(ws)],
+            nodes=self._node_verdict(ws),
+            claims=self._claim_verdict(ws),
+            is_tuning=workspaces.inference(ws) is None,
+            is_serving=is_serving,
+            trouble=podtroubles.trouble_of(pods),
+            has_benchmark=workspaces.has_benchmark(ws),
+            benchmark=benchmark,
+            benchmark_error=why,
+            error=error,
+        )
+
+    def _benchmark(self, ws: Raw) -> tuple[Raw | None, str]:
+        """Read from the log of pod 0, as KAITO does it."""
+        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
+        pod = self._world.get(PODS, namespace, f"{name}-0")
+        if pod is None or not workspaces.has_benchmark(ws):
+            return None, ""
+        container = pod["spec"]["containers"][0]["name"]
+        log = self._world.cluster.logbook.current(pod["metadata"]["uid"], container)
+        lines = [line.text for line in log.lines]
+        result = tagged_json(lines, "KAITO_BENCHMARK_RESULT")
+        if result is None or result["vllm_total_tpm"] <= 0:
+            return (
+                None,
+                f"pod {namespace}/{name}-0: no KAITO_BENCHMARK_RESULT line found in pod logs",
+            )
+        config = tagged_json(lines, "KAITO_BENCHMARK_CONFIG") or {}
+        return _performance(ws, result, config), ""
+
+    # Going
+
+    def _finalize(self, ws: Raw) -> float | None:
+        """Issues the deletion of the claims and lets go; the VMs end in their own time."""
+        if workspaces.FINALIZER not in (ws["metadata"].get("finalizers") or []):
+            return None
+        ws = self._write_status(ws, conditions.deleting_status(ws, self._world.now()))
+        for claim in self._claims(ws):
+            if not workspaces.is_deleting(claim):
+                name = claim["metadata"]["name"]
+                self._world.store.delete(NODECLAIMS, None, name, manager=MANAGER)
+        if not self._is_time(ws, "finalizer", pace.FINALIZE_S):
+            return pace.FINALIZE_S
+        finalizers = ws["metadata"]["finalizers"]
+        ws["metadata"]["finalizers"] = [each for each in finalizers if each != workspaces.FINALIZER]
+        self._write(ws)
+        return None
+
+
+def _is_complete(workload: Raw | None) -> bool:
+    if workload is None:
+        return False
+    ready = (workload.get("status") or {}).get("readyReplicas", 0)
+    return ready == workload["spec"].get("replicas", 1)
+
+
+def _claim_trouble(claims: list[Raw]) -> Verdict | None:
+    """The first step that is not True of some claim; real errors before mere waiting."""
+    found: list[Verdict] = []
+    for claim in claims:
+        for step in machines.STEPS:
+            told = conditions.find_condition(claim, step)
+            if told is not None and told["status"] != "True":
+                message = conditions.cut(told["message"])
+                found.append(Verdict("False", told["reason"], message))
+                break
+    real = [each for each in found if each.reason != "AwaitingReconciliation"]
+    return next(iter([*real, *found]), None)
+
+
+def tagged_json(lines: list[str], tag: str) -> Raw | None:
+    """The last line `<tag> <time> <json>`."""
+    found = [line for line in lines if line.startswith(tag)]
+    return json.loads(found[-1].split(" ", 2)[2]) if found else None
+
+
+def _performance(ws: Raw, result: Raw, config: Raw) -> Raw:
+    names = {
+        "duration_sec": "durationSec",
+        "input_tokens": "inputTokens",
+        "output_tokens": "outputTokens",
+        "max_concurrency": "maxConcurrency",
+    }
+    told = {names[key]: str(value) for key, value in config.items()}
+    told |= {"engine": "vllm", "engineVersion": ENGINE_VERSION}
+    quantization = workspaces.model(ws).quantization
+    if quantization:
+        told["quantization"] = quantization
+    value = f"{result['vllm_total_tpm']:f}".rstrip("0").rstrip(".")
+    metric = {
+        "description": "stress/high-concurrency",
+        "unit": "tokens/min",
+        "value": value,
+        "config": told,
+    }
+    return {"metrics": {"peakTokensPerMinute": metric}}

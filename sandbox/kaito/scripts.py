@@ -1,0 +1,89 @@
+"""What a pod's containers say during a stage of its life: log lines and failing probes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.kaito import logs, pace
+from sandbox.kaito.podspecs import POD_INDEX_LABEL
+from sandbox.kaito.presets import Sku, machine
+from sandbox.kaito.serving import VLLM, Serving, serving_of
+
+Raw = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Due `at_s` seconds into the stage: a log line, or a probe that fails."""
+
+    at_s: float
+    line: str | None = None
+    probe: str | None = None
+
+
+def script_of(pod: Raw, stage: str, length_s: float, size: str) -> list[Step]:
+    """`size` is the instance type of the node."""
+    serving = serving_of(pod["spec"]["containers"][0])
+    if serving is None:
+        return []
+    lines = _lines(serving, stage, machine(size)) if is_leader(pod) else []
+    steps = [Step(line.at * length_s, line=line.text) for line in lines]
+    return sorted(steps + _probes(pod, serving, stage, length_s), key=lambda step: step.at_s)
+
+
+def is_leader(pod: Raw) -> bool:
+    """Of several nodes only the first pod serves."""
+    return (pod["metadata"].get("labels") or {}).get(POD_INDEX_LABEL, "0") == "0"
+
+
+def _lines(serving: Serving, stage: str, sku: Sku) -> list[logs.Line]:
+    if stage == "Crashing":
+        return logs.gated_crash(serving)
+    if serving.dialect != VLLM:
+        return _transformers_lines(serving, stage)
+    if stage == "Downloading":
+        return logs.vllm_download(serving)
+    if stage == "Loading":
+        return logs.vllm_load(serving, sku)
+    return logs.vllm_benchmark(serving, sku) if stage == "Benchmarking" else []
+
+
+def _transformers_lines(serving: Serving, stage: str) -> list[logs.Line]:
+    return logs.transformers_load(serving) if stage == "Loading" else []
+
+
+def serving_lines(pod: Raw) -> list[str]:
+    """What is said when the port opens. With a benchmark, that was said at its beginning."""
+    serving = serving_of(pod["spec"]["containers"][0])
+    if serving is None or not is_leader(pod):
+        return []
+    return logs.vllm_serve() if serving.dialect == VLLM else logs.transformers_serve()
+
+
+def _probes(pod: Raw, serving: Serving, stage: str, length_s: float) -> list[Step]:
+    if stage not in ("Downloading", "Loading", "Benchmarking"):
+        return []
+    failure = _probe_failure(pod, serving, stage)
+    if failure is None:
+        return []
+    times = int(length_s / pace.PROBE_EVERY_S)
+    return [Step((i + 0.5) * pace.PROBE_EVERY_S, probe=failure) for i in range(times)]
+
+
+def _probe_failure(pod: Raw, serving: Serving, stage: str) -> str | None:
+    """The kubelet's sentence: the startup probe's, or without one the readiness probe's."""
+    container = pod["spec"]["containers"][0]
+    kind = "startupProbe" if "startupProbe" in container else "readinessProbe"
+    probe = container.get(kind)
+    if probe is None or (stage == "Benchmarking" and kind == "startupProbe"):
+        return None
+    said = kind.removesuffix("Probe").capitalize()
+    if "httpGet" not in probe:
+        return f"{said} probe failed: "  # its output goes to the log of process 1 instead
+    if serving.dialect == VLLM and stage == "Downloading":
+        return f"{said} probe failed: HTTP probe failed with statuscode: 404"
+    target = f"{(pod.get('status') or {}).get('podIP', '')}:{probe['httpGet'].get('port')}"
+    path = probe["httpGet"].get("path", "/")
+    why = f'Get "http://{target}{path}": dial tcp {target}: connect: connection refused'
+    return f"{said} probe failed: {why}"
