@@ -157,7 +157,8 @@ class Transition(models.Model):
         help_text="the cluster's time where it gives one, else when we saw it"
     )
     subject = models.CharField(
-        max_length=64, help_text="phase, a condition type, pod/<name>, nodeclaim/<name>"
+        max_length=128,
+        help_text="phase, state, a condition type, pod/<name>, nodeclaim/<name>, event",
     )
     before = models.CharField(max_length=64, blank=True, default="")
     after = models.CharField(max_length=64, blank=True, default="")

@@ -10,7 +10,7 @@ from workspaces.parsing.dependents import (
     parse_service,
     parse_workload,
 )
-from workspaces.parsing.raw import resource_version_of, uid_of
+from workspaces.parsing.raw import items, mapping, moment, resource_version_of, text, uid_of
 from workspaces.parsing.redaction import carries_secret, redacted, summarise_managers
 from workspaces.parsing.servers import dialect_of, workspace_dialect
 from workspaces.parsing.workspaces import (
@@ -21,6 +21,10 @@ from workspaces.parsing.workspaces import (
 )
 
 __all__ = [
+    "items",
+    "mapping",
+    "moment",
+    "text",
     "OPERATION_ANNOTATION",
     "carries_secret",
     "dialect_of",
