@@ -83,6 +83,8 @@ def _work(event: WatchEvent, cluster: Cluster) -> Callable[[], Topics] | None:
 def _seen(
     cluster: Cluster, target: Target, raw: RawObject, *, listed: bool
 ) -> Callable[[], Topics] | None:
+    if not parsing.uid_of(raw):
+        return None
     if target.kind == WORKSPACES.kind:
         return partial(rows.see_workspace, cluster, raw, listed=listed)
     if target.kind == EVENTS.kind:

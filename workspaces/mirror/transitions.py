@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from workspaces.models import Transition, Workspace
 from workspaces.types import (
@@ -116,10 +117,13 @@ class _Step:
 
 
 def _steps_since(subject: str, before: list[_Step], after: list[_Step]) -> Iterator[Change]:
-    """Steps of `after` beyond the last one of `before`; all of them if that one is not among them any more."""
+    """Steps of `after` that `before` had not taken; or the one that it fell back to, at a time unknown."""
+    pairs = zip(before, after, strict=False)
+    shared = len(list(takewhile(lambda pair: pair[0].word == pair[1].word, pairs)))
+    fresh = after[shared:]
+    if not fresh and len(before) > shared:
+        fresh = [_Step(after[-1].word)]
     last = before[-1].word if before else ""
-    words = [step.word for step in after]
-    fresh = after[words.index(last) + 1 :] if last in words else after
     for step in fresh:
         yield Change(
             subject=subject,
