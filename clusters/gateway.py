@@ -8,7 +8,6 @@ takes a proxy from the environment.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -24,24 +23,15 @@ from clusters.errors import ClusterError
 from clusters.models import Cluster
 from clusters.targets import Target
 from clusters.translating import translate
-from clusters.transport import Query, Request, Timeout
+from clusters.transport import SOCKET_OPTIONS, USER_AGENT, Query, Request, Timeout
 
 FIELD_MANAGER = "kaitoweb"
-USER_AGENT = "kaitoweb/0.1.0"  # its first word becomes the field manager where none is given
 
 # The server gives itself 34 s for a write and webhooks up to 30: a shorter limit makes definite answers unknown ones.
 # https://github.com/kubernetes/apiserver/blob/v0.34.0/pkg/endpoints/handlers/rest.go
 WRITE: Timeout = (5, 45)
 REVIEW: Timeout = (5, 10)
 
-# A peer that vanished without a word is noticed in 30 s.
-SOCKET_OPTIONS = [
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),  # s
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),  # s
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-]
 # Named here, since inside the class `list` is the verb.
 LogLines = list[str]
 Served = dict[str, list[str]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 SIZE_LIMIT_BYTES = 256 * 1024
+NESTING_LIMIT = 100
+BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
 ENDPOINT_LIMIT = 512  # characters, of Cluster.endpoint
 FLATTEN = "`kubectl config view --raw --flatten --minify` writes one that holds everything itself."
 
@@ -91,6 +94,8 @@ def context_names(text: str) -> list[str]:
 def _load(text: str) -> CommentedMap:
     if len(text.encode()) > SIZE_LIMIT_BYTES:
         raise KubeconfigError("This is larger than 256 KiB; no kubeconfig is.")
+    if _nesting(text) > NESTING_LIMIT:
+        raise KubeconfigError("This is nested more deeply than any kubeconfig.")
     try:
         # Round-trip mode builds no objects from tags, and knows the line of each key.
         raw = YAML(typ="rt", pure=True).load(text)
@@ -104,6 +109,12 @@ def _load(text: str) -> CommentedMap:
     if not isinstance(raw, CommentedMap) or "clusters" not in raw:
         raise KubeconfigError("This is not a kubeconfig: it names no clusters.")
     return raw
+
+
+def _nesting(text: str) -> int:
+    """Open brackets at the deepest point; the parser's time grows with the square of it."""
+    depths = itertools.accumulate(BRACKETS[c] for c in text if c in BRACKETS)
+    return max(depths, default=0)
 
 
 def _current(raw: CommentedMap) -> str:

@@ -5,6 +5,7 @@ Works on API clients that it is given, and knows no kind of object.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,15 @@ Query = list[tuple[str, str]]
 Timeout = tuple[float, float]  # s: to connect, longest silence
 READ: Timeout = (5, 20)
 CHUNK_BYTES = 64 * 1024
+USER_AGENT = "kaitoweb/0.1.0"  # its first word becomes the field manager where none is given
+# A peer that vanished without a word is noticed in 30 s.
+SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),  # s
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),  # s
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
+from django.db import connection, connections
 
 from clusters.gateway import Gateway
 from tests.clusters.scripted import scripted
@@ -17,3 +19,23 @@ def gateway(server):
     made = Gateway(server.cluster())
     yield made
     made.close()
+
+
+@pytest.fixture
+def file_database(request, tmp_path, monkeypatch, django_db_blocker):
+    """For threads that write at once: SQLite in a file, as the product has it, since one in memory has no busy timeout."""
+    if connection.vendor != "sqlite":
+        request.getfixturevalue("transactional_db")
+        yield
+        return
+    ours = connections["default"]
+    settings = {**connections.settings["default"], "NAME": str(tmp_path / "db.sqlite3")}
+    monkeypatch.setitem(connections.settings, "default", settings)
+    del connections["default"]
+    with django_db_blocker.unblock():
+        with connection.schema_editor() as editor:
+            for model in apps.get_app_config("clusters").get_models():
+                editor.create_model(model)
+        yield
+        connection.close()
+    connections["default"] = ours

@@ -177,10 +177,11 @@ def bookmark(version: int) -> bytes:
 def scripted(tls: ssl.SSLContext | None = None):
     server = Scripted()
     loop = asyncio.new_event_loop()
-    listening = loop.run_until_complete(asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls))
-    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    starting = asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    listening = asyncio.run_coroutine_threadsafe(starting, loop).result(2)
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -11,6 +11,7 @@ from clusters.credentials import seal
 from clusters.errors import Conflict, NotFound, Unreachable
 from clusters.gateway import Gateway
 from clusters.targets import NODECLAIMS, PODS, WORKSPACES
+from clusters.transport import USER_AGENT
 from clusters.watching import watch
 from tests.clusters.certificates import Authority, server_context
 from tests.clusters.scripted import answers, event, page, pod, refuses, scripted, silence, streams
@@ -127,7 +128,7 @@ def test_every_request_says_who_asks(server, gateway):
 
 def test_user_agent_names_the_version_of_the_project(pytestconfig):
     assert (
-        f'\nversion = "{gateways.USER_AGENT.removeprefix("kaitoweb/")}"\n'
+        f'\nversion = "{USER_AGENT.removeprefix("kaitoweb/")}"\n'
         in (pytestconfig.rootpath / "pyproject.toml").read_text()
     )
 
