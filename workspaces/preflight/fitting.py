@@ -195,5 +195,5 @@ def _fit_container(choice: ContainerChoice, machine: InstanceType) -> Fit:
         trouble = f"The container may use {needed:.0f} GiB; about {usable:.0f} GiB are left for it."
     elif cpus > machine.vcpus - 1:
         trouble = f"The container asks for {cpus:g} CPUs; the machine has {machine.vcpus}."
-    usual = "The walkthrough's choice" if machine.name == CPU_DEFAULT else ""
+    usual = "Usual for this recipe" if machine.name == CPU_DEFAULT else ""
     return Fit(machine=machine, needed_gib=needed, usable_gib=usable, trouble=trouble, note=usual)
