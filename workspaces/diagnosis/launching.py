@@ -159,7 +159,7 @@ def slow_node(sight: Sight) -> Cause | None:
     casing = Fix(
         title="Check the spelling of the instance type",
         text="KAITO accepts any casing at first, but compares exactly with the node's label later.",
-        icon="letter-case",
+        icon="edit",
     )
     return Cause(
         key="node-slow",

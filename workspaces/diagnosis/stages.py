@@ -182,25 +182,22 @@ def deletion_stages(sight: Sight, gone_at: datetime | None) -> tuple[Stage, ...]
 
     https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/controllers/workspace_gc_finalizer.go
     """
-    claims = sight.claims
-    left = (
-        ("endpoint", "Endpoint closed", "plug-x", [s.name for s in sight.dependents.services]),
-        ("pods", "Pods stopped", "box", [p.name for p in sight.pods]),
-        (
-            "claim",
-            "Node claim deleted",
-            "file-x",
-            [c.name for c in claims if c.deletion_requested_at is None],
+    claims, dependents = sight.claims, sight.dependents
+    ordered = [c.name for c in claims if c.deletion_requested_at is None]
+    stages = (
+        _leaving_stage(
+            "endpoint", "Endpoint closed", [s.name for s in dependents.services], icon="plug-x"
         ),
-        ("vm", "Machine released", "server-off", [c.node or c.name for c in claims]),
+        _leaving_stage("pods", "Pods stopped", [p.name for p in sight.pods], icon="box"),
+        _leaving_stage("claim", "Node claim deleted", ordered, icon="server-2"),
+        _leaving_stage("vm", "Machine released", [c.node or c.name for c in claims], icon="server"),
     )
-    stages = [_leaving_stage(*part) for part in left]
     is_gone = gone_at is not None and all(s.state == StageState.DONE for s in stages)
     last = StageState.DONE if is_gone else StageState.TODO
     return (*stages, Stage(key="gone", title="Gone", icon="flag", state=last, ended=gone_at))
 
 
-def _leaving_stage(key: str, title: str, icon: str, names: list[str]) -> Stage:
+def _leaving_stage(key: str, title: str, names: list[str], *, icon: str) -> Stage:
     return Stage(
         key=key,
         title=title,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from workspaces.queries.detail import (
+    Asked,
     LogTarget,
     WorkspacePage,
+    asked_from,
     find_workspace,
     workspace_page,
 )
@@ -24,6 +26,7 @@ from workspaces.queries.listing import (
 )
 
 __all__ = [
+    "Asked",
     "Filters",
     "Freshness",
     "LogTarget",
@@ -33,6 +36,7 @@ __all__ = [
     "Tiles",
     "WorkspaceList",
     "WorkspacePage",
+    "asked_from",
     "filters_from",
     "find_workspace",
     "freshness",

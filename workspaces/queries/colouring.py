@@ -1,13 +1,11 @@
-"""Code as lines of coloured pieces, so that templates need no markup of their own. Pure."""
+"""Shell and Python as lines of coloured pieces, so that templates need no markup of their own. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-Piece = tuple[
-    str, str
-]  # class of kaitoweb.css (yk key, ys string, yn number, yc comment, yw word), text
+Piece = tuple[str, str]  # class of kaitoweb.css (ys string, yn number, yc comment, yw word), text
 Line = tuple[Piece, ...]
 
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
@@ -15,10 +13,6 @@ _PATTERNS = {
     "curl": re.compile(rf"(?P<yw>^curl\b| -{{1,2}}[A-Za-z]+\b)|(?P<ys>{_STRING})|(?P<yn>\b\d+\b)"),
     "python": re.compile(
         rf"(?P<yc>\#.*$)|(?P<ys>{_STRING})|(?P<yw>\b(?:from|import|print|False|True)\b)|(?P<yn>\b\d+\b)"
-    ),
-    "yaml": re.compile(
-        rf"(?P<yc>(?:^|\s)\#.*$)|(?P<yk>^[\s-]*[^\s:'\"-][^:'\"]*(?=:(?:\s|$)))|(?P<ys>{_STRING})"
-        r"|(?P<yw>(?<=: )(?:true|false|null)$)|(?P<yn>(?<=: )-?\d+(?:\.\d+)?$)"
     ),
 }
 

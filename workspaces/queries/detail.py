@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts import people
+from workspaces import manifests
 from workspaces.diagnosis import Action, Diagnosis, Fix, Progress, Stage, StageState
 from workspaces.models import Operation, Workspace
 from workspaces.queries import tabs, usual
-from workspaces.queries.colouring import Line
-from workspaces.queries.endpoint import Endpoint, endpoint
+from workspaces.queries.endpoint import LANGUAGES, Endpoint, endpoint
 from workspaces.queries.listing import visible_workspaces, workspace_url
 from workspaces.queries.sighting import Seen, see
 from workspaces.queries.tiling import Tile, tiles_of, words
@@ -29,9 +30,30 @@ _TOLD_BY_LOG = {"weights", "load", "benchmark"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What of the page the address asks for; unknown values mean the first of a kind."""
+
+    tab: str = "pods"
+    language: str = "curl"
+    source: str = ""  # pod, or pod/container, whose log is shown
+    previous: bool = False
+
+
+def asked_from(params: Mapping[str, str]) -> Asked:
+    tab, language = params.get("tab", ""), params.get("code", "")
+    return Asked(
+        tab=tab if tab in tabs.TABS else "pods",
+        language=language if language in LANGUAGES else "curl",
+        source=params.get("source", ""),
+        previous=params.get("previous") == "1",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageRow:
     stage: Stage
     seconds: float | None
+    note: str
     usual: str
 
 
@@ -55,8 +77,7 @@ class WorkspacePage:
 
     seen: Seen
     diagnosis: Diagnosis
-    tab: str
-    language: str
+    asked: Asked
     now: datetime
     may_change: bool
     has_looked: bool = False
@@ -77,6 +98,10 @@ class WorkspacePage:
     def url(self) -> str:
         return workspace_url(self.row)
 
+    @property
+    def tab(self) -> str:
+        return self.asked.tab
+
     def _address(self, path: str = "", **params: str) -> str:
         """Keeps pointing at this object, also when a namesake has come after it."""
         if self.is_gone:
@@ -91,7 +116,7 @@ class WorkspacePage:
 
     @property
     def endpoint_url(self) -> str:
-        return self._address(part="endpoint", code=self.language)
+        return self._address(part="endpoint", code=self.asked.language)
 
     @property
     def code_urls(self) -> list[tuple[str, str, str]]:
@@ -116,7 +141,12 @@ class WorkspacePage:
 
     @property
     def play_url(self) -> str:
-        return f"{reverse('playground:page')}?{urlencode({'workspace': self.row.uid})}"
+        """Empty where the playground, which stands above this room, is not mounted."""
+        try:
+            page = reverse("playground:page")
+        except NoReverseMatch:
+            return ""
+        return f"{page}?{urlencode({'workspace': self.row.uid})}"
 
     @property
     def can_delete(self) -> bool:
@@ -189,10 +219,15 @@ class WorkspacePage:
 
     @property
     def stages(self) -> list[StageRow]:
-        return [
-            StageRow(stage=s, seconds=_seconds(s), usual=self._usual_of(s))
-            for s in self.diagnosis.stages
-        ]
+        return [self._stage_row(s) for s in self.diagnosis.stages]
+
+    def _stage_row(self, stage: Stage) -> StageRow:
+        seconds, note, wish = _seconds(stage), stage.note, self.creation
+        if stage.key == "accepted" and wish:
+            note = f"asked for by {wish.person_name}"
+            if stage.started:
+                seconds = max(0.0, (stage.started - wish.created_at).total_seconds())
+        return StageRow(stage=stage, seconds=seconds, note=note, usual=self._usual_of(stage))
 
     def _usual_of(self, stage: Stage) -> str:
         key = {"weights": "start"}.get(stage.key, stage.key)
@@ -207,7 +242,7 @@ class WorkspacePage:
 
     @cached_property
     def endpoint(self) -> Endpoint:
-        return endpoint(self.row, self.language)
+        return endpoint(self.row, self.asked.language)
 
     @property
     def tab_links(self) -> list[tabs.Tab]:
@@ -217,9 +252,19 @@ class WorkspacePage:
             "conditions": len(self.seen.workspace.status.conditions),
         }
         return [
-            tabs.Tab(key=k, label=k.capitalize(), count=counts.get(k), is_current=k == self.tab)
-            for k in tabs.TABS
+            tabs.Tab(
+                key=key,
+                label=key.capitalize(),
+                url=self._address(tab=key),
+                count=counts.get(key),
+                is_current=key == self.tab,
+            )
+            for key in tabs.TABS
         ]
+
+    @property
+    def tab_url(self) -> str:
+        return self._address(tab=self.tab)
 
     @property
     def pods(self) -> tuple[tabs.PodRow, ...]:
@@ -230,12 +275,33 @@ class WorkspacePage:
         return tabs.log_sources(self.seen.dependents.pods)
 
     @property
+    def log_source(self) -> tabs.LogSource | None:
+        sources, wanted = self.log_sources, self.asked.source
+        named = (s for s in sources if wanted in (s.key, s.pod))
+        return next(named, sources[0] if sources else None)
+
+    @property
+    def log_previous(self) -> bool:
+        return self.asked.previous and bool(self.log_source and self.log_source.has_previous)
+
+    @property
+    def log_url(self) -> str:
+        """Of the stream behind the log that is shown."""
+        source, row = self.log_source, self.row
+        if source is None:
+            return ""
+        path = reverse("workspaces:logs", args=[row.cluster.name, row.namespace, row.name])
+        previous = {"previous": "1"} if self.log_previous else {}
+        return self._address(path, pod=source.pod, container=source.container, **previous)
+
+    @property
     def conditions(self) -> tuple[tabs.ConditionRow, ...]:
         return tabs.condition_rows(self.seen)
 
     @property
-    def manifest(self) -> tuple[Line, ...]:
-        return tabs.manifest_lines(self.row)
+    def manifest(self) -> str:
+        """YAML as last seen; secrets were taken out before it was stored."""
+        return manifests.to_yaml(self.row.raw)
 
     @property
     def history(self) -> tuple[tabs.HistoryRow, ...]:
@@ -274,14 +340,13 @@ def find_workspace(
 
 
 def workspace_page(
-    person: people.Person, workspace: Workspace, *, tab: str = "pods", language: str = "curl"
+    person: people.Person, workspace: Workspace, asked: Asked = Asked()
 ) -> WorkspacePage:
     seen, now = see(workspace), timezone.now()
     return WorkspacePage(
         seen=seen,
         diagnosis=seen.diagnosis(now),
-        tab=tab if tab in tabs.TABS else "pods",
-        language=language,
+        asked=asked,
         now=now,
         may_change=people.may_change(
             person, cluster=workspace.cluster, namespace=workspace.namespace

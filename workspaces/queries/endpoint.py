@@ -28,7 +28,6 @@ class Endpoint:
 
 
 def endpoint(workspace: Workspace, language: str = "curl") -> Endpoint:
-    language = language if language in LANGUAGES else "curl"
     known = Dialect(workspace.dialect or "unknown")
     dialect = known if known != Dialect.UNKNOWN else expected_dialect(workspace)
     host = f"http://{workspace.name}.{workspace.namespace}.svc.cluster.local"

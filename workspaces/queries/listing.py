@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import people
 from workspaces.models import Operation, Workspace
 from workspaces.queries.freshness import Trouble, cluster_troubles, connected_clusters
+from workspaces.queries.tiling import Tile
 from workspaces.types import OperationKind, OperationStatus, Phase
 
 PAGE_SIZE = 50
@@ -175,6 +176,27 @@ class WorkspaceList:
     @property
     def last(self) -> int:
         return min(self.total, self.filters.page * PAGE_SIZE)
+
+    @property
+    def url(self) -> str:
+        return self.filters.address(page=self.filters.page)
+
+    @property
+    def cards(self) -> list[Tile]:
+        """The tiles; each leads to its state, the chosen one back to all."""
+        counts = self.tiles
+        return [
+            self._card("ready", "Ready", counts.ready, icon="check", tone="green"),
+            self._card("on-the-way", "On the way", counts.on_the_way, icon="hourglass"),
+            self._card(
+                "failed", "Failed or not ready", counts.failed, icon="alert-triangle", tone="red"
+            ),
+            Tile(label="Nodes in use", icon="cpu", text=f"{counts.nodes:,}"),
+        ]
+
+    def _card(self, state: str, label: str, count: int, *, icon: str, tone: str = "blue") -> Tile:
+        url = self.filters.address(state="" if state == self.filters.state else state)
+        return Tile(label=label, icon=icon, text=f"{count:,}", tone=tone, url=url)
 
     @property
     def previous_url(self) -> str:

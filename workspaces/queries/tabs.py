@@ -9,10 +9,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from workspaces import manifests
 from workspaces.models import Operation, Transition, Workspace
 from workspaces.parsing.raw import moment
-from workspaces.queries.colouring import Line, coloured
 from workspaces.queries.sighting import Seen
 from workspaces.types import (
     Condition,
@@ -34,6 +32,7 @@ _MACHINERY = ("kaito", "workspace", "manager", "kube-controller-manager", "kaito
 class Tab:
     key: str
     label: str
+    url: str
     count: int | None
     is_current: bool
 
@@ -197,10 +196,6 @@ def _condition_row(condition: Condition, is_counted: bool) -> ConditionRow:
         words=words,
         since=condition.since,
     )
-
-
-def manifest_lines(workspace: Workspace) -> tuple[Line, ...]:
-    return coloured(manifests.to_yaml(workspace.raw).rstrip("\n"), "yaml")
 
 
 def history_rows(workspace: Workspace, operations: Iterable[Operation]) -> tuple[HistoryRow, ...]:

@@ -1,4 +1,4 @@
-"""The four figures on top of a workspace's page."""
+"""The four figures on top of the list, and of a workspace's page."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Tile:
     since: datetime | None = None
     age: datetime | None = None
     note: str = ""
+    tone: str = "blue"
+    url: str = ""
 
 
 def tiles_of(seen: Seen, diagnosis: Diagnosis, usual: Usual, now: datetime) -> list[Tile]:

@@ -1,0 +1,119 @@
+// Announcements: one EventSource a page. For each announced topic a DOM event `live:<topic>` is fired on the body,
+// and elements with hx-trigger="live:<topic> from:body" fetch themselves again.
+// Topics are what stands in [data-live-topics]. The badge #live says whether the page hears.
+
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 30000;
+const SILENCE_MS = 40000; // the server speaks at least every 15 s
+const badge = document.querySelector("#live");
+const word = badge?.querySelector("[data-live-word]");
+
+let source = null;
+let openedWith = "";
+let waitMs = FIRST_WAIT_MS;
+let retryTimer = 0;
+let heardAt = null;
+let hasMissed = false;
+
+function topics() {
+  const all = [...document.querySelectorAll("[data-live-topics]")].flatMap((e) => e.dataset.liveTopics.split(","));
+  return [...new Set(all.filter(Boolean))].sort().join(",");
+}
+
+function show(state, text, title = "") {
+  if (!badge) return;
+  badge.hidden = false;
+  badge.dataset.state = state;
+  badge.classList.toggle("status-green", state === "live");
+  badge.classList.toggle("status-yellow", state === "lost");
+  badge.classList.toggle("status-secondary", state === "connecting" || state === "paused");
+  if (word.textContent !== text) word.textContent = text;
+  badge.title = title;
+}
+
+function clockTime(date) {
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+function announce(topic) {
+  document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
+}
+
+function heard() {
+  heardAt = new Date();
+}
+
+function open() {
+  clearTimeout(retryTimer);
+  const wanted = topics();
+  if (!wanted || document.hidden) return;
+  if (source) hasMissed = true;
+  close();
+  openedWith = wanted;
+  source = new EventSource(`/events/?topics=${encodeURIComponent(wanted)}`);
+  source.addEventListener("open", opened);
+  source.addEventListener("error", lost);
+  source.addEventListener("beat", heard);
+  for (const topic of wanted.split(",")) {
+    source.addEventListener(topic, () => {
+      heard();
+      announce(topic);
+    });
+  }
+}
+
+function opened() {
+  heard();
+  waitMs = FIRST_WAIT_MS;
+  show("live", "Live", "Changes appear by themselves");
+  if (hasMissed) openedWith.split(",").forEach(announce);
+  hasMissed = false;
+}
+
+function lost() {
+  close();
+  hasMissed = true;
+  const since = heardAt ? `as of ${clockTime(heardAt)}, ` : "";
+  show("lost", `Not live: ${since}reconnecting`, "The page still asks once a minute");
+  retryTimer = setTimeout(open, waitMs * (0.75 + Math.random() / 2));
+  waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+}
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+// A hidden tab gives its connection back: a browser opens about six to one host over HTTP/1.1.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    clearTimeout(retryTimer);
+    close();
+    hasMissed = true;
+  } else {
+    open();
+  }
+});
+addEventListener("pagehide", close);
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  hasMissed = true;
+  open();
+});
+addEventListener("online", () => {
+  if (!source) open();
+});
+
+// Other rows may be shown now than when the stream was opened.
+document.addEventListener("htmx:afterSettle", () => {
+  if (source && topics() !== openedWith) open();
+});
+
+setInterval(() => {
+  if (source && heardAt && Date.now() - heardAt.getTime() > SILENCE_MS) lost();
+}, 5000);
+
+if (topics()) {
+  show("connecting", "Connecting");
+  open();
+}

@@ -1,0 +1,132 @@
+"""Streams to the browser: names of what changed, and the lines of a log. Async; the rest of the views are not."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import connections
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from accounts import people
+from accounts.types import HtmxHttpRequest
+from workspaces import logs, queries
+from workspaces.views import access, fanout
+
+HEARTBEAT_S = 15.0  # under the 30 s after which some proxies cut a silent connection
+MOST_TOPICS = 150
+_TOPIC = re.compile(r"workspaces|clusters|(?:workspace|operation)-[0-9A-Za-z-]{1,64}")
+# Compressing or buffering would hold events back; GZipMiddleware leaves alone what names an encoding.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Encoding": "identity",
+    "X-Accel-Buffering": "no",
+}
+
+
+@login_required
+@require_GET
+async def events(request: HtmxHttpRequest) -> HttpResponse:
+    """Names of announced topics, never what is in them: the browser then asks for it, and access is judged there."""
+    asked = request.GET.get("topics", "").split(",")[:MOST_TOPICS]
+    topics = frozenset(t for t in asked if _TOPIC.fullmatch(t))
+    person = await request.auser()
+    await _release_database()
+    return _stream(_announcements(topics, person.pk, request.session))
+
+
+async def _announcements(
+    topics: frozenset[str], person_pk: int, session: SessionBase
+) -> AsyncIterator[str]:
+    async with fanout.mailbox(topics) as box:
+        yield "retry: 3000\n: open\n\n"
+        beat_at = time.monotonic() + HEARTBEAT_S
+        while True:
+            for topic in await box.take(max(0.0, beat_at - time.monotonic())):
+                yield f"event: {topic}\ndata: 1\n\n"
+            if time.monotonic() >= beat_at:
+                if not await _still_reads(person_pk, session):
+                    return
+                beat_at = time.monotonic() + HEARTBEAT_S
+                yield "event: beat\ndata: 1\n\n"
+
+
+@login_required
+@require_GET
+async def pod_logs(
+    request: HtmxHttpRequest, cluster: str, namespace: str, name: str
+) -> HttpResponse:
+    """The log of one container of the workspace: followed as events, or with ?download= as a file."""
+    source = await sync_to_async(_source)(request, cluster, namespace, name)
+    await _release_database()
+    if "download" in request.GET:
+        return _download(source)
+    return _stream(_log_events(source, request.headers.get("Last-Event-ID", "")))
+
+
+def _source(request: HtmxHttpRequest, cluster: str, namespace: str, name: str) -> logs.Source:
+    """Only containers of pods that the mirror knows as this workspace's."""
+    workspace = access.readable_workspace(request, cluster, namespace, name)
+    page = queries.workspace_page(request.user, workspace)
+    key = f"{request.GET.get('pod', '')}/{request.GET.get('container', '')}"
+    known = next((s for s in page.log_sources if s.key == key), None)
+    if known is None:
+        raise Http404("There is no such container in this workspace.")
+    return logs.Source(
+        cluster=workspace.cluster,
+        namespace=workspace.namespace,
+        pod=known.pod,
+        container=known.container,
+        previous=request.GET.get("previous") == "1",
+    )
+
+
+async def _log_events(source: logs.Source, since: str) -> AsyncIterator[str]:
+    yield "retry: 3000\n: open\n\n"
+    async for item in logs.follow(source, since=since):
+        if isinstance(item, logs.Notice):
+            name = "end" if item.is_last else "notice"
+            yield f"event: {name}\ndata: {json.dumps(item.text)}\n\n"
+        else:
+            rows = json.dumps([[line.at, line.text] for line in item])
+            yield f"id: {item[-1].at}\nevent: lines\ndata: {rows}\n\n"
+
+
+def _download(source: logs.Source) -> StreamingHttpResponse:
+    run = "-previous" if source.previous else ""
+    return StreamingHttpResponse(
+        logs.whole(source),
+        content_type="text/plain; charset=utf-8",
+        headers=_HEADERS
+        | {
+            "Content-Disposition": f'attachment; filename="{source.pod}-{source.container}{run}.log"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _stream(parts: AsyncIterator[str]) -> StreamingHttpResponse:
+    return StreamingHttpResponse(parts, content_type="text/event-stream", headers=_HEADERS)
+
+
+async def _release_database() -> None:
+    """A stream lives for hours and would hold its connection as long."""
+    await sync_to_async(connections.close_all)()
+
+
+async def _still_reads(person_pk: int, session: SessionBase) -> bool:
+    """Signed in still, and allowed to read still."""
+
+    def ask() -> bool:
+        person = people.User.objects.filter(pk=person_pk).first()
+        is_here = session.session_key is None or session.exists(session.session_key)
+        connections.close_all()
+        return bool(person and is_here and people.may_read(person))
+
+    return await sync_to_async(ask)()
