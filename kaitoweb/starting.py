@@ -193,7 +193,7 @@ async def _start_cluster(plan: Plan, supervisor: Supervisor, say: Callable[[str]
         plan.manage(
             "sandbox",
             "sandbox",
-            *("--state", str(folder), "--port", str(_kept_port(plan.state))),
+            *("--state", str(plan.state), "--port", str(_kept_port(plan.state))),
             *("--speed", str(settings.KAITOWEB_SANDBOX_SPEED)),
             *("--model-url", f"http://127.0.0.1:{models}"),
         )

@@ -1,0 +1,101 @@
+"""A running program for the session, and pages that report what a person would not see: CSP violations, script errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.e2e import stack as stacks
+
+os.environ.setdefault(
+    "DJANGO_ALLOW_ASYNC_UNSAFE", "true"
+)  # playwright's sync API runs inside an event loop
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_REPORTS = """
+addEventListener("securitypolicyviolation", e => console.error("CSP: " + e.violatedDirective + " " + e.blockedURI + " " + e.sourceFile));
+"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    path = next(
+        filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
+    )
+    assert path, "No Chromium on PATH: install Debian's package `chromium`, as .ci/run does."
+    return {**browser_type_launch_args, "executable_path": path, "args": CHROMIUM_FLAGS}
+
+
+@pytest.fixture(scope="session")
+def stack():
+    with stacks.running() as running:
+        yield running
+
+
+@pytest.fixture(params=["light", "dark"])
+def theme(request):
+    return request.param
+
+
+@pytest.fixture
+def make_page(browser, stack):
+    """Makes pages in contexts of their own; at the end, none may have complained."""
+    contexts, complaints = [], []
+
+    def make(*, theme="light", width=1440, height=900, url=None):
+        context = browser.new_context(
+            base_url=url or stack.url,
+            color_scheme=theme,
+            viewport={"width": width, "height": height},
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.add_init_script(_REPORTS)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.on(
+            "console", lambda message: message.type == "error" and complaints.append(message.text)
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.complaints = complaints
+        contexts.append(context)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def sign_in(stack):
+    def sign_in(page, *, password=None):
+        page.goto("/")
+        page.get_by_label("Username").fill("admin")
+        page.get_by_label("Password").fill(password or stack.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/workspaces/**")
+        return page
+
+    return sign_in
+
+
+@pytest.fixture
+def axe():
+    """Asserts that axe finds nothing on the page."""
+
+    def check(page):
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found] == []
+
+    return check
