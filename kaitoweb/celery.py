@@ -17,7 +17,9 @@ def broker_url(redis_url: str) -> str:
 
 
 app = Celery("kaitoweb")
-app.steps["worker"].add("workspaces.watcher.step:WatchStep")  # by name: its models need the app registry
+app.steps["worker"].add(
+    "workspaces.watcher.step:WatchStep"
+)  # by name: its models need the app registry
 
 
 @app.on_configure.connect  # settings are read when first needed, not at import

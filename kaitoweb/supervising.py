@@ -30,11 +30,12 @@ class ChildFailed(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """One process. `name` is the prefix of its lines; `is_vital` children end the whole when they cannot be kept."""
+    """One process. `name` is the prefix of its lines; lines that contain one of `hides` are kept to ourselves."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    hides: tuple[str, ...] = ()
     process: asyncio.subprocess.Process | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS))
@@ -125,6 +126,8 @@ class Supervisor:
 
     def _relay(self, child: Child, raw: bytes) -> None:
         line = raw.decode(errors="replace").rstrip("\r")
+        if not line.strip() or any(text in line for text in child.hides):
+            return
         child.last_lines.append(line)
         self._write(f"{self._prefix(child)} {line}")
 
