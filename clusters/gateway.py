@@ -26,11 +26,13 @@ from clusters.translating import translate
 from clusters.transport import SOCKET_OPTIONS, USER_AGENT, Query, Request, Timeout
 
 FIELD_MANAGER = "kaitoweb"
+DRY = ("dryRun", "All")
 
 # The server gives itself 34 s for a write and webhooks up to 30: a shorter limit makes definite answers unknown ones.
 # https://github.com/kubernetes/apiserver/blob/v0.34.0/pkg/endpoints/handlers/rest.go
 WRITE: Timeout = (5, 45)
 REVIEW: Timeout = (5, 10)
+DRY_RUN: Timeout = (2, 5)  # somebody waits for it, and an answer that never comes decides nothing
 
 # Named here, since inside the class `list` is the verb.
 LogLines = list[str]
@@ -222,7 +224,7 @@ class Gateway:
             query=tuple(query),
             body=body,
             content_type=content_type,
-            timeout=WRITE,
+            timeout=DRY_RUN if DRY in query else WRITE,
         )
         return transport.call(self._calls, request)
 
@@ -316,7 +318,7 @@ def _strict() -> Query:
 
 
 def _dry(dry_run: bool) -> Query:
-    return [("dryRun", "All")] if dry_run else []
+    return [DRY] if dry_run else []
 
 
 def _namespace(obj: dict) -> str:
