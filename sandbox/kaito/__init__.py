@@ -18,3 +18,5 @@ def install(cluster: Cluster) -> None:
     cluster.controllers.append(control.run)
     if cluster.seed and not cluster.is_restored:
         seeds.plant(cluster)
+    elif not cluster.is_restored:
+        seeds.add_base_namespaces(cluster)

@@ -41,7 +41,7 @@ def _said(schema: Schema, description: str) -> Schema:
 
 
 def _condition() -> Schema:
-    properties = {
+    properties: dict[str, Schema] = {
         "lastTransitionTime": {"type": "string", "format": "date-time"},
         "message": {"type": "string", "maxLength": 32768},
         "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},

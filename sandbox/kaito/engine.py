@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from sandbox.kaito.world import World
@@ -41,8 +41,8 @@ class Engine:
     def __init__(
         self,
         world: World,
-        reconcilers: dict[str, Reconciler],
-        routes: dict[Resource, Router],
+        reconcilers: Mapping[str, Reconciler],
+        routes: Mapping[Resource, Router],
     ) -> None:
         self._world = world
         self._reconcilers = reconcilers

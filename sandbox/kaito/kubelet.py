@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.clock import rfc3339
-from sandbox.kaito import logs, pace, podstatus, workspaces
+from sandbox.kaito import pace, podstatus, workspaces
 from sandbox.kaito.environment import has_token, missing_reference
+from sandbox.kaito.narration import Narrator
 from sandbox.kaito.podspecs import BENCHMARK
 from sandbox.kaito.podstatus import Containers, pod_status
 from sandbox.kaito.scheduling import choose_node
-from sandbox.kaito.scripts import Step, is_leader, script_of, serving_lines
+from sandbox.kaito.scripts import is_leader, serving_lines
 from sandbox.kaito.serving import VLLM, Serving, serving_of
 from sandbox.kaito.stages import Stage, stage_of, with_stage
 from sandbox.kaito.triggers import extra_download_s, image_problem, is_gated
 from sandbox.kaito.world import World
-from sandbox.resources import CONFIGMAPS, NODES, PODS, SECRETS
+from sandbox.resources import CONFIGMAPS, PODS, SECRETS
 
 MANAGER = "kubelet"
 SCHEDULER = "default-scheduler"
@@ -34,7 +35,7 @@ Move = Callable[[Raw, Stage], float | None]
 class Kubelet:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._told: dict[tuple[str, str, int], int] = {}  # how far each stage's script has come
+        self._narrator = Narrator(world)
         self._moves: dict[str, tuple[float, Move]] = {
             "Scheduled": (pace.SCHEDULE_S, self._pull),
             "Pulling": (pace.PULL_S, self._pulled),
@@ -54,7 +55,8 @@ class Kubelet:
         if pod is None or workspaces.NAME_LABEL not in (pod["metadata"].get("labels") or {}):
             return None
         if workspaces.is_deleting(pod):
-            return self._stop(pod)
+            self._stop(pod)
+            return None
         stage = stage_of(pod)
         if stage is None:
             return self._schedule(pod)
@@ -68,39 +70,8 @@ class Kubelet:
         wait_s, move = self._moves[stage.name]
         length_s = _length_s(pod, stage, wait_s)
         left_s = self._world.left_s(stage.since, length_s)
-        next_s = self._perform(pod, stage, length_s)
+        next_s = self._narrator.perform(pod, stage, length_s)
         return min(left_s, next_s or left_s) if left_s else move(pod, stage)
-
-    # What containers say
-
-    def _perform(self, pod: Raw, stage: Stage, length_s: float) -> float:
-        """Returns the seconds until the script goes on, 0 when it is through."""
-        script = script_of(pod, stage.name, length_s, self._size(pod))
-        key = (pod["metadata"]["uid"], stage.name, stage.attempt)
-        passed_s = self._world.elapsed_s(stage.since)
-        done = self._told.get(key, self._told_before(script, stage, passed_s))
-        while done < len(script) and script[done].at_s <= passed_s:
-            self._do(pod, script[done])
-            done += 1
-        self._told[key] = done
-        return max(script[done].at_s - passed_s, 0.01) if done < len(script) else 0.0
-
-    def _told_before(self, script: list[Step], stage: Stage, passed_s: float) -> int:
-        """After a restart of the process, what was due by then counts as told."""
-        if stage.since >= self._world.started:
-            return 0
-        return sum(step.at_s <= passed_s for step in script)
-
-    def _do(self, pod: Raw, step: Step) -> None:
-        if step.line is not None:
-            self._log(pod, step.line)
-        if step.probe is not None:
-            self._tell(pod, "Warning", "Unhealthy", step.probe)
-
-    def _log(self, pod: Raw, line: str) -> None:
-        now, uid = self._world.now(), pod["metadata"]["uid"]
-        name = pod["spec"]["containers"][0]["name"]
-        self._world.cluster.logbook.append(uid, name, logs.stamped(line, now), at=now)
 
     def _tell(self, pod: Raw, kind: str, reason: str, message: str, by: str = MANAGER) -> None:
         self._world.recorder.record(pod, kind, reason, message, by)
@@ -111,11 +82,6 @@ class Kubelet:
         url = self._world.cluster.model_url
         found = _url(serving, stage, url) if serving and url and is_leader(pod) else None
         self._world.cluster.models.set(pod["metadata"]["uid"], found)
-
-    def _size(self, pod: Raw) -> str:
-        found = self._world.store.peek(NODES, None, pod["spec"].get("nodeName", ""))
-        labels = found.object["metadata"].get("labels", {}) if found else {}
-        return labels.get("node.kubernetes.io/instance-type", "")
 
     def _enter(self, pod: Raw, stage: str, containers: Containers, attempt: int = 0) -> float:
         """Writes the pod's status at the beginning of a stage."""
@@ -264,7 +230,7 @@ class Kubelet:
     def _serve(self, pod: Raw, stage: Stage) -> float:
         if stage.name != "Benchmarking":
             for line in serving_lines(pod):
-                self._log(pod, line)
+                self._narrator.write(pod, line)
         return self._enter_running(pod, "Serving")
 
     def _crashed(self, pod: Raw, _stage: Stage) -> float:
@@ -295,9 +261,7 @@ class Kubelet:
 
     def _stop(self, pod: Raw) -> None:
         self._world.cluster.models.set(pod["metadata"]["uid"], None)
-        key = (pod["metadata"]["uid"], "Stopping", 0)
-        if key not in self._told and pod["spec"].get("nodeName"):
-            self._told[key] = 1
+        if self._narrator.is_first(pod, "Stopping") and pod["spec"].get("nodeName"):
             for container in pod["spec"]["containers"]:
                 self._tell(pod, "Normal", "Killing", f"Stopping container {container['name']}")
 

@@ -123,7 +123,6 @@ def new_node(claim: Raw, now: datetime) -> Raw:
                 "kubernetes.io/os": "linux",
                 "node.kubernetes.io/instance-type": size,
                 "topology.kubernetes.io/region": LOCATION,
-                "topology.kubernetes.io/zone": "0",
                 **labels,
             },
             "ownerReferences": [

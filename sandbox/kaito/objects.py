@@ -5,31 +5,17 @@ https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/manifests/mani
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from typing import Any
 
 from sandbox.kaito import workspaces
-from sandbox.kaito.podspecs import POD_INDEX_LABEL, preset_pod_spec
 from sandbox.kaito.presets import is_alias
-from sandbox.kaito.triggers import SLOW_ANNOTATION
 
 HISTORY_LIMIT = 10
 DEFAULT_DISK = "1024Gi"
 
 Raw = dict[str, Any]
-
-TOLERATIONS = [
-    {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
-    {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"},
-    {
-        "key": "kubernetes.azure.com/scalesetpriority",
-        "operator": "Equal",
-        "value": "spot",
-        "effect": "NoSchedule",
-    },
-]
 
 
 def owner_reference(ws: Raw) -> Raw:
@@ -43,7 +29,7 @@ def owner_reference(ws: Raw) -> Raw:
     }
 
 
-def _owned(ws: Raw, name: str, **more: object) -> Raw:
+def owned(ws: Raw, name: str, **more: object) -> Raw:
     return {
         "name": name,
         "namespace": ws["metadata"]["namespace"],
@@ -66,7 +52,7 @@ def revision_hash(ws: Raw) -> str:
 def controller_revision(ws: Raw, number: int) -> Raw:
     digest = revision_hash(ws)
     return {
-        "metadata": _owned(
+        "metadata": owned(
             ws,
             f"{ws['metadata']['name']}-{digest[:5]}",
             annotations={workspaces.HASH_ANNOTATION: digest},
@@ -105,10 +91,10 @@ def node_claim(ws: Raw, name: str) -> Raw:
                 "name": "default",
             },
             "requirements": [
-                _in("karpenter.sh/nodepool", "kaito"),
-                _in("node.kubernetes.io/instance-type", size),
-                _in("kubernetes.io/os", "linux"),
-                _in("karpenter.azure.com/sku-name", size),
+                one_of("karpenter.sh/nodepool", "kaito"),
+                one_of("node.kubernetes.io/instance-type", size),
+                one_of("kubernetes.io/os", "linux"),
+                one_of("karpenter.azure.com/sku-name", size),
             ],
             "resources": {"requests": {"storage": _disk(ws)}},
             "taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}],
@@ -116,7 +102,7 @@ def node_claim(ws: Raw, name: str) -> Raw:
     }
 
 
-def _in(key: str, value: str) -> Raw:
+def one_of(key: str, value: str) -> Raw:
     return {"key": key, "operator": "In", "values": [value]}
 
 
@@ -159,7 +145,7 @@ def service(ws: Raw, cluster_ip: str) -> Raw:
     }
     if is_public:
         spec |= {"allocateLoadBalancerNodePorts": True, "externalTrafficPolicy": "Cluster"}
-    return {"metadata": _owned(ws, name), "spec": spec, "status": {"loadBalancer": {}}}
+    return {"metadata": owned(ws, name), "spec": spec, "status": {"loadBalancer": {}}}
 
 
 def _port(name: str, port: int, target: int) -> Raw:
@@ -175,7 +161,7 @@ def _add_node_ports(ports: list[Raw], uid: str) -> None:
 def headless_service(ws: Raw) -> Raw:
     name = ws["metadata"]["name"]
     return {
-        "metadata": _owned(ws, f"{name}-headless"),
+        "metadata": owned(ws, f"{name}-headless"),
         "spec": {
             "type": "ClusterIP",
             "clusterIP": "None",
@@ -191,149 +177,7 @@ def headless_service(ws: Raw) -> Raw:
     }
 
 
-def stateful_set(ws: Raw) -> Raw:
-    return _template_set(ws) if workspaces.template(ws) is not None else _preset_set(ws)
-
-
-def _preset_set(ws: Raw) -> Raw:
-    labels = {workspaces.NAME_LABEL: ws["metadata"]["name"]}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": preset_pod_spec(ws) | {"tolerations": copy.deepcopy(TOLERATIONS)} | _affinity(ws),
-    }
-    built = _set(ws, template)
-    revision = workspaces.annotation(ws, workspaces.REVISION_ANNOTATION) or "1"
-    built["metadata"]["annotations"] = {workspaces.REVISION_ANNOTATION: revision}
-    built["spec"] |= {
-        "podManagementPolicy": "Parallel",
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
-        "serviceName": f"{ws['metadata']['name']}-headless",
-    }
-    return built
-
-
-def _template_set(ws: Raw) -> Raw:
-    """The template's own affinity is overwritten, KAITO's tolerations are added."""
-    template = copy.deepcopy(workspaces.template(ws)) or {}
-    metadata = template.setdefault("metadata", {})
-    metadata["labels"] = {
-        **(metadata.get("labels") or {}),
-        workspaces.NAME_LABEL: ws["metadata"]["name"],
-    }
-    spec = template.setdefault("spec", {})
-    spec.pop("affinity", None)
-    spec.update(_affinity(ws))
-    spec["tolerations"] = [*(spec.get("tolerations") or []), *copy.deepcopy(TOLERATIONS)]
-    return _set(ws, template)
-
-
-def _set(ws: Raw, template: Raw) -> Raw:
-    slow = workspaces.annotation(ws, SLOW_ANNOTATION)
-    if slow is not None:
-        template["metadata"].setdefault("annotations", {})[SLOW_ANNOTATION] = slow
-    _default_pod_spec(template["spec"])
-    return {
-        "metadata": _owned(ws, ws["metadata"]["name"]),
-        "spec": {
-            "replicas": workspaces.target_nodes(ws) or 1,
-            "podManagementPolicy": "OrderedReady",
-            "revisionHistoryLimit": 10,
-            "selector": {"matchLabels": {workspaces.NAME_LABEL: ws["metadata"]["name"]}},
-            "serviceName": "",
-            "template": template,
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
-        },
-    }
-
-
-def _default_pod_spec(spec: Raw) -> None:
-    """The defaults that the API server would fill in."""
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("securityContext", {})
-
-
-def _affinity(ws: Raw) -> Raw:
-    labels = workspaces.match_labels(ws)
-    if not labels:
-        return {}
-    terms = [{"matchExpressions": [_in(key, value) for key, value in labels.items()]}]
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    return {"affinity": {"nodeAffinity": required}}
-
-
-def updated_stateful_set(existing: Raw, ws: Raw) -> Raw | None:
-    """What KAITO changes of a preset's set after an edit: never the command line.
-
-    None when the set was made from this revision already. Templates are not rolled out at all.
-    """
-    revision = workspaces.annotation(ws, workspaces.REVISION_ANNOTATION)
-    if workspaces.template(ws) is not None:
-        return None
-    known = (existing["metadata"].get("annotations") or {}).get(workspaces.REVISION_ANNOTATION)
-    if known == revision:
-        return None
-    updated, wanted = copy.deepcopy(existing), stateful_set(ws)["spec"]["template"]["spec"]
-    spec = updated["spec"]["template"]["spec"]
-    for field in ("env", "volumeMounts"):
-        spec["containers"][0][field] = wanted["containers"][0].get(field, [])
-    spec["initContainers"] = wanted.get("initContainers", [])
-    spec["volumes"] = wanted.get("volumes", [])
-    updated["metadata"].setdefault("annotations", {})[workspaces.REVISION_ANNOTATION] = revision
-    return updated
-
-
 def needs_token(ws: Raw) -> bool:
     """For `org/model` names the named Secret is read in reconcile; for short names never."""
     name = workspaces.preset_name(ws)
     return bool(workspaces.access_secret(ws)) and not is_alias(name)
-
-
-def pod(owner: Raw, ordinal: int, revision: str) -> Raw:
-    """Pod `ordinal` of a StatefulSet, as its controller makes it."""
-    metadata, template = owner["metadata"], copy.deepcopy(owner["spec"]["template"])
-    name = f"{metadata['name']}-{ordinal}"
-    labels = {
-        **(template["metadata"].get("labels") or {}),
-        POD_INDEX_LABEL: str(ordinal),
-        "controller-revision-hash": revision,
-        "statefulset.kubernetes.io/pod-name": name,
-    }
-    built = {
-        "name": name,
-        "generateName": f"{metadata['name']}-",
-        "namespace": metadata["namespace"],
-        "labels": labels,
-        "ownerReferences": [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
-    }
-    if template["metadata"].get("annotations"):
-        built["annotations"] = template["metadata"]["annotations"]
-    spec = template["spec"] | {"hostname": name}
-    if owner["spec"].get("serviceName"):
-        spec["subdomain"] = owner["spec"]["serviceName"]
-    return {"metadata": built, "spec": spec, "status": {"phase": "Pending", "qosClass": qos(spec)}}
-
-
-def qos(spec: Raw) -> str:
-    wanted = [container.get("resources") or {} for container in spec.get("containers") or []]
-    if not any(each.get("requests") or each.get("limits") for each in wanted):
-        return "BestEffort"
-    for each in wanted:
-        limits = each.get("limits") or {}
-        requests = each.get("requests") or limits
-        if not {"cpu", "memory"} <= set(limits) or any(
-            requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")
-        ):
-            return "Burstable"
-    return "Guaranteed"

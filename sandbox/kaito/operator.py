@@ -6,23 +6,20 @@ https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/controllers/wo
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from datetime import datetime
 from typing import Any
 
-from sandbox.kaito import admission, conditions, machines, objects, pace, podtroubles, workspaces
-from sandbox.kaito.conditions import Snapshot, Verdict
+from sandbox.kaito import admission, conditions, machines, objects, pace, statefulsets, workspaces
 from sandbox.kaito.estimate import EstimateError, estimate_nodes
 from sandbox.kaito.inferencerules import CONFIG_KEY, read_config
-from sandbox.kaito.podspecs import ENGINE_VERSION
+from sandbox.kaito.observation import Observer
 from sandbox.kaito.presets import find_sku
 from sandbox.kaito.world import World
 from sandbox.resources import (
     CONFIGMAPS,
     CONTROLLERREVISIONS,
     NODECLAIMS,
-    PODS,
     SECRETS,
     SERVICES,
     STATEFULSETS,
@@ -50,6 +47,7 @@ class Refused(Exception):
 class Operator:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._observer = Observer(world)
         self._waiting: dict[tuple[str, str], datetime] = {}  # uid and what for, since when
 
     def reconcile(self, namespace: str, name: str) -> float | None:
@@ -71,13 +69,13 @@ class Operator:
             ws = self._with_revision(ws)
             ws = self._with_target(ws)
             again_s = self._provision(ws)
-            if self._are_nodes_ready(ws):
+            if self._observer.are_nodes_ready(ws):
                 self._deploy(ws)
         except ReconcileError as problem:
             error, again_s = str(problem), ERROR_RETRY_S
         ws = self._sync_status(ws, error)
         if again_s is None and (ws.get("status") or {}).get("state") != "Ready":
-            return pace.LOOK_AGAIN_S if self._are_nodes_ready(ws) else pace.NODES_AGAIN_S
+            return pace.LOOK_AGAIN_S if self._observer.are_nodes_ready(ws) else pace.NODES_AGAIN_S
         return again_s
 
     # Writing
@@ -197,7 +195,7 @@ class Operator:
 
     def _provision(self, ws: Raw) -> float | None:
         """Makes the node claims that are missing; deletes none, since the target never falls."""
-        have = [claim for claim in self._claims(ws) if not workspaces.is_deleting(claim)]
+        have = [claim for claim in self._observer.claims(ws) if not workspaces.is_deleting(claim)]
         missing = workspaces.target_nodes(ws) - len(have)
         if missing <= 0:
             return None
@@ -225,9 +223,9 @@ class Operator:
         self._ensure(SERVICES, objects.headless_service(ws))
         existing = self._world.get(STATEFULSETS, namespace, name)
         if existing is None:
-            self._world.store.create(STATEFULSETS, objects.stateful_set(ws), manager=MANAGER)
+            self._world.store.create(STATEFULSETS, statefulsets.stateful_set(ws), manager=MANAGER)
             return
-        updated = objects.updated_stateful_set(existing, ws)
+        updated = statefulsets.updated_stateful_set(existing, ws)
         if updated is not None:
             self._world.write(STATEFULSETS, updated, MANAGER)
 
@@ -236,82 +234,10 @@ class Operator:
         if not self._world.exists(resource, metadata["namespace"], metadata["name"]):
             self._world.store.create(resource, wanted, manager=MANAGER)
 
-    # Looking
-
-    def _claims(self, ws: Raw) -> list[Raw]:
-        return self._world.claims_of(ws["metadata"]["namespace"], ws["metadata"]["name"])
-
-    def _nodes(self, ws: Raw) -> list[Raw]:
-        return self._world.nodes_of(ws["metadata"]["namespace"], ws["metadata"]["name"])
-
-    def _are_nodes_ready(self, ws: Raw) -> bool:
-        is_targeted = workspaces.target_nodes(ws) > 0
-        return is_targeted and self._claim_verdict(ws).is_true and self._node_verdict(ws).is_true
-
-    def _claim_verdict(self, ws: Raw) -> Verdict:
-        """With no target yet, "enough" are ready: KAITO's False-green of the first moments."""
-        claims = self._claims(ws)
-        ready = sum(machines.is_claim_ready(claim) for claim in claims)
-        if ready >= workspaces.target_nodes(ws):
-            return conditions.CLAIMS_READY
-        return _claim_trouble(claims) or conditions.CLAIMS_NOT_READY
-
-    def _node_verdict(self, ws: Raw) -> Verdict:
-        """The label must be the instance type to the letter, though admission ignores case."""
-        size = workspaces.instance_type(ws)
-        ready = [
-            node
-            for node in self._nodes(ws)
-            if machines.is_node_ready(node)
-            and node["metadata"]["labels"].get("node.kubernetes.io/instance-type") == size
-        ]
-        if len(ready) < workspaces.target_nodes(ws):
-            return conditions.NODES_NOT_READY
-        if find_sku(size) is not None and not all(machines.has_gpus(node) for node in ready):
-            return conditions.PLUGINS_NOT_READY
-        return conditions.NODES_READY
-
     def _sync_status(self, ws: Raw, error: str) -> Raw:
-        seen = self._snapshot(ws, error)
+        seen = self._observer.snapshot(ws, error)
         status = conditions.next_status(ws, seen, self._world.now())
         return ws if status == ws.get("status") else self._write_status(ws, status)
-
-    def _snapshot(self, ws: Raw, error: str) -> Snapshot:
-        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
-        workload = self._world.get(STATEFULSETS, namespace, name)
-        is_serving = _is_complete(workload)
-        pods = [] if is_serving or workload is None else self._world.siblings(namespace, name)
-        benchmark, why = self._benchmark(ws) if is_serving else (None, "")
-        return Snapshot(
-            worker_nodes=[node["metadata"]["name"] for node in self._nodes(ws)],
-            nodes=self._node_verdict(ws),
-            claims=self._claim_verdict(ws),
-            is_tuning=workspaces.inference(ws) is None,
-            is_serving=is_serving,
-            trouble=podtroubles.trouble_of(pods),
-            has_benchmark=workspaces.has_benchmark(ws),
-            benchmark=benchmark,
-            benchmark_error=why,
-            error=error,
-        )
-
-    def _benchmark(self, ws: Raw) -> tuple[Raw | None, str]:
-        """Read from the log of pod 0, as KAITO does it."""
-        namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
-        pod = self._world.get(PODS, namespace, f"{name}-0")
-        if pod is None or not workspaces.has_benchmark(ws):
-            return None, ""
-        container = pod["spec"]["containers"][0]["name"]
-        log = self._world.cluster.logbook.current(pod["metadata"]["uid"], container)
-        lines = [line.text for line in log.lines]
-        result = tagged_json(lines, "KAITO_BENCHMARK_RESULT")
-        if result is None or result["vllm_total_tpm"] <= 0:
-            return (
-                None,
-                f"pod {namespace}/{name}-0: no KAITO_BENCHMARK_RESULT line found in pod logs",
-            )
-        config = tagged_json(lines, "KAITO_BENCHMARK_CONFIG") or {}
-        return _performance(ws, result, config), ""
 
     # Going
 
@@ -320,62 +246,13 @@ class Operator:
         if workspaces.FINALIZER not in (ws["metadata"].get("finalizers") or []):
             return None
         ws = self._write_status(ws, conditions.deleting_status(ws, self._world.now()))
-        for claim in self._claims(ws):
+        if not self._is_time(ws, "finalizer", pace.FINALIZE_S):
+            return pace.FINALIZE_S
+        for claim in self._observer.claims(ws):
             if not workspaces.is_deleting(claim):
                 name = claim["metadata"]["name"]
                 self._world.store.delete(NODECLAIMS, None, name, manager=MANAGER)
-        if not self._is_time(ws, "finalizer", pace.FINALIZE_S):
-            return pace.FINALIZE_S
         finalizers = ws["metadata"]["finalizers"]
         ws["metadata"]["finalizers"] = [each for each in finalizers if each != workspaces.FINALIZER]
         self._write(ws)
         return None
-
-
-def _is_complete(workload: Raw | None) -> bool:
-    if workload is None:
-        return False
-    ready = (workload.get("status") or {}).get("readyReplicas", 0)
-    return ready == workload["spec"].get("replicas", 1)
-
-
-def _claim_trouble(claims: list[Raw]) -> Verdict | None:
-    """The first step that is not True of some claim; real errors before mere waiting."""
-    found: list[Verdict] = []
-    for claim in claims:
-        for step in machines.STEPS:
-            told = conditions.find_condition(claim, step)
-            if told is not None and told["status"] != "True":
-                message = conditions.cut(told["message"])
-                found.append(Verdict("False", told["reason"], message))
-                break
-    real = [each for each in found if each.reason != "AwaitingReconciliation"]
-    return next(iter([*real, *found]), None)
-
-
-def tagged_json(lines: list[str], tag: str) -> Raw | None:
-    """The last line `<tag> <time> <json>`."""
-    found = [line for line in lines if line.startswith(tag)]
-    return json.loads(found[-1].split(" ", 2)[2]) if found else None
-
-
-def _performance(ws: Raw, result: Raw, config: Raw) -> Raw:
-    names = {
-        "duration_sec": "durationSec",
-        "input_tokens": "inputTokens",
-        "output_tokens": "outputTokens",
-        "max_concurrency": "maxConcurrency",
-    }
-    told = {names[key]: str(value) for key, value in config.items()}
-    told |= {"engine": "vllm", "engineVersion": ENGINE_VERSION}
-    quantization = workspaces.model(ws).quantization
-    if quantization:
-        told["quantization"] = quantization
-    value = f"{result['vllm_total_tpm']:f}".rstrip("0").rstrip(".")
-    metric = {
-        "description": "stress/high-concurrency",
-        "unit": "tokens/min",
-        "value": value,
-        "config": told,
-    }
-    return {"metrics": {"peakTokensPerMinute": metric}}

@@ -86,7 +86,7 @@ def local_weights(ws: Raw) -> str | None:
 
 
 def _env(ws: Raw) -> list[Raw]:
-    env = []
+    env: list[Raw] = []
     if workspaces.is_vllm(ws):
         env += [{"name": "VLLM_USE_FLASHINFER_SAMPLER", "value": "0"}]
         env += [{"name": "VLLM_USE_DEEP_GEMM", "value": "0"}]

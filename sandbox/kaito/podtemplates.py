@@ -305,5 +305,5 @@ def _json_name(value: object) -> str:
         return "bool"
     if isinstance(value, (int, float)):
         return "number"
-    names = {dict: "object", list: "array", str: "string"}
+    names: dict[type, str] = {dict: "object", list: "array", str: "string"}
     return names[type(value)]

@@ -6,6 +6,7 @@ https://github.com/kaito-project/kaito/blob/v0.12.0/presets/workspace/models/mod
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class Preset:
 
     @property
     def weights_bytes(self) -> int:
-        return round(self.weights_gib * GIB)
+        return math.ceil(self.weights_gib * GIB)
 
     @property
     def served_name(self) -> str:

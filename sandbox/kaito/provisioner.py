@@ -12,7 +12,7 @@ from sandbox.kaito.machines import Steps, done
 from sandbox.kaito.objects import claim_size
 from sandbox.kaito.presets import machine
 from sandbox.kaito.stages import Stage, stage_of, with_stage
-from sandbox.kaito.triggers import quota_refusal
+from sandbox.kaito.triggers import LOCATION, quota_refusal
 from sandbox.kaito.world import World
 from sandbox.resources import NODECLAIMS, NODES, PODS
 
@@ -49,7 +49,8 @@ class Provisioner:
         if workspaces.is_deleting(claim) and stage.name not in ("Draining", "Terminating"):
             return self._drain(claim, stage)
         if stage.name == "Ready":
-            return self._check_node(claim)
+            self._check_node(claim)
+            return None
         wait_s, move = self._moves[stage.name]
         return self._world.left_s(stage.since, wait_s) or move(claim, stage)
 
@@ -85,6 +86,14 @@ class Provisioner:
             self._write(claim, "LaunchFailed", steps, attempt=stage.attempt + 1)
             self._world.recorder.record(claim, "Warning", "LaunchFailed", refusal, COMPONENT)
             return pace.LAUNCH_RETRY_S
+        labels = claim["metadata"]["labels"] | {
+            "node.kubernetes.io/instance-type": sku.name,
+            "karpenter.sh/capacity-type": "on-demand",
+            "topology.kubernetes.io/region": LOCATION,
+            "topology.kubernetes.io/zone": f"{LOCATION}-1",
+        }
+        claim["metadata"]["labels"] = labels
+        claim = self._world.write(NODECLAIMS, claim, MANAGER)
         made = {
             "providerID": machines.provider_id(claim),
             "imageID": "AKSUbuntu-2204gen2containerd",
@@ -169,12 +178,13 @@ class Provisioner:
                     PODS, metadata["namespace"], metadata["name"], manager=MANAGER
                 )
 
-    def _drained(self, claim: Raw, _stage: Stage) -> float:
+    def _drained(self, claim: Raw, stage: Stage) -> float:
         node = self._node(claim)
         if node is not None and self._has_pods(node["metadata"]["name"]):
             return pace.DRAIN_S
         if node is None:
-            return self._remove(claim, _stage) or 0.0
+            self._remove(claim, stage)
+            return 0.0
         self._mark(claim, "Terminating")
         return pace.TERMINATE_S
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.kaito import logs, pace
@@ -27,7 +27,7 @@ def script_of(pod: Raw, stage: str, length_s: float, size: str) -> list[Step]:
     serving = serving_of(pod["spec"]["containers"][0])
     if serving is None:
         return []
-    lines = _lines(serving, stage, machine(size)) if is_leader(pod) else []
+    lines = _lines(serving, stage, _joined(size, serving.nodes)) if is_leader(pod) else []
     steps = [Step(line.at * length_s, line=line.text) for line in lines]
     return sorted(steps + _probes(pod, serving, stage, length_s), key=lambda step: step.at_s)
 
@@ -35,6 +35,12 @@ def script_of(pod: Raw, stage: str, length_s: float, size: str) -> list[Step]:
 def is_leader(pod: Raw) -> bool:
     """Of several nodes only the first pod serves."""
     return (pod["metadata"].get("labels") or {}).get(POD_INDEX_LABEL, "0") == "0"
+
+
+def _joined(size: str, nodes: int) -> Sku:
+    """Several nodes taken as one machine."""
+    sku = machine(size)
+    return replace(sku, gpus=sku.gpus * nodes, gpu_memory_gib=sku.gpu_memory_gib * nodes)
 
 
 def _lines(serving: Serving, stage: str, sku: Sku) -> list[logs.Line]:

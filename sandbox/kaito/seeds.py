@@ -18,7 +18,8 @@ from sandbox.resources import NAMESPACES, WORKSPACES
 
 MANAGER = "kubectl-create"
 CPU_NAMESPACE = "kaito-custom-cpu-inference"
-NAMES = ("default", "kube-system", "kaito-workspace", "team-a", CPU_NAMESPACE, "kaitoweb")
+BASE_NAMES = ("default", "kube-system", "kaito-workspace")
+NAMES = ("team-a", CPU_NAMESPACE, "kaitoweb")
 READY_SINCE = timedelta(days=3, hours=2)
 CPU_SINCE = timedelta(days=1, hours=5)
 QUOTA_SINCE = timedelta(minutes=40)
@@ -27,6 +28,13 @@ TO_READY = timedelta(minutes=2)
 SLOW_S = 90
 
 Raw = dict[str, Any]
+
+
+def add_base_namespaces(cluster: Cluster) -> None:
+    """Any cluster with KAITO has these."""
+    for name in BASE_NAMES:
+        if cluster.store.peek(NAMESPACES, None, name) is None:
+            cluster.store.create(NAMESPACES, namespace(name), manager=MANAGER)
 
 
 def plant(cluster: Cluster) -> None:
@@ -43,6 +51,7 @@ def plant(cluster: Cluster) -> None:
 
 
 def _furnish(cluster: Cluster, now: datetime) -> None:
+    add_base_namespaces(cluster)
     for name in NAMES:
         cluster.store.create(NAMESPACES, namespace(name), manager=MANAGER)
     for resource, obj in systems.objects(now):

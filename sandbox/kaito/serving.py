@@ -26,6 +26,7 @@ class Serving:
     name: str  # what the server calls its model
     model_id: str  # a Hugging Face id, or a path in the container
     dtype: str = "auto"
+    nodes: int = 1
 
     def url(self, model_url: str) -> str:
         return f"{model_url.rstrip('/')}/{self.dialect}/{quote(self.name, safe='')}"
@@ -46,7 +47,11 @@ def serving_of(container: Raw) -> Serving | None:
         model_id = flag(line, "model") or "/workspace/vllm/weights"
         name = flag(line, "served-model-name") or model_id
         return Serving(
-            dialect=VLLM, name=name, model_id=model_id, dtype=flag(line, "dtype") or "auto"
+            dialect=VLLM,
+            name=name,
+            model_id=model_id,
+            dtype=flag(line, "dtype") or "auto",
+            nodes=int(flag(line, "pipeline-parallel-size") or 1),
         )
     if "tfs/inference_api.py" in line:
         return _transformers(line, container.get("image") or "")

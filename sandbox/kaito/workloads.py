@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sandbox.kaito import objects, pace, workspaces
+from sandbox.kaito import pace, statefulsets, workspaces
 from sandbox.kaito.podstatus import is_ready
 from sandbox.kaito.world import World
 from sandbox.resources import PODS, SERVICES, STATEFULSETS
@@ -57,7 +57,7 @@ class StatefulSets:
         if found is not None:
             return found
         made = self._world.store.create(
-            PODS, objects.pod(owner, ordinal, revision), manager=MANAGER
+            PODS, statefulsets.pod(owner, ordinal, revision), manager=MANAGER
         )
         self._tell(owner, "SuccessfulCreate", "create", made)
         return made
