@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,6 +59,17 @@ async def serving(cluster: Cluster, port: int = 0) -> AsyncIterator[str]:
         async with cluster.running():
             yield f"https://{host}:{bound}"
     finally:
-        await runner.cleanup()
+        await _close(runner)
         if cluster.keeper is not None:
             cluster.keeper.save()
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """TLS connections would wait for the client's goodbye, which an idle client never says."""
+    server = runner.server
+    transports = [each.transport for each in server.connections] if server else []
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()  # type: ignore[attr-defined]  asyncio's transports all have it
+    await asyncio.sleep(0)

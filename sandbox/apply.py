@@ -138,8 +138,9 @@ def _abandoned(before: Entry | None, mine: Entry, others: list[Entry]) -> FieldS
 
 
 def _give_up(obj: Object, paths: FieldSet, shape: Shape) -> None:
-    for path in sorted(paths, key=len, reverse=True):
-        _take_out(obj, path, shape)
+    for path in sorted(paths, key=len):
+        if not any(path[:length] in paths for length in range(1, len(path))):
+            _take_out(obj, path, shape)
     for name in ("labels", "annotations"):
         if obj["metadata"].get(name) == {}:
             del obj["metadata"][name]

@@ -98,7 +98,7 @@ def _waiting_reason(pod: Object, container: str) -> str:
 
 def _options(call: Call) -> LogOptions:
     query = call.query
-    since = parse_time(query["sinceTime"]) if "sinceTime" in query else None
+    since = _moment(query["sinceTime"]) if "sinceTime" in query else None
     seconds = _number(query.get("sinceSeconds"), "sinceSeconds")
     if seconds is not None:
         since = call.cluster.clock.now() - timedelta(seconds=seconds)
@@ -109,6 +109,13 @@ def _options(call: Call) -> LogOptions:
         limit_bytes=_number(query.get("limitBytes"), "limitBytes"),
         since=since,
     )
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise status.bad_request(f"sinceTime: Invalid value: {text}") from error
 
 
 def _number(text: str | None, name: str) -> int | None:

@@ -37,9 +37,9 @@ def make_app(cluster: Cluster) -> web.Application:
 
 
 def make_runner(cluster: Cluster) -> web.AppRunner:
-    """Streams end at shutdown by themselves; what is left gets half a second."""
+    """Watches and logs end at shutdown by themselves; relayed streams are cut soon after."""
     return web.AppRunner(
-        make_app(cluster), handler_cancellation=True, shutdown_timeout=0.5, access_log=None
+        make_app(cluster), handler_cancellation=True, shutdown_timeout=0.1, access_log=None
     )
 
 

@@ -1,0 +1,231 @@
+"""Who is let in, who may do what, and that the reviews answer from the same rules."""
+
+import pytest
+
+from sandbox.auth import KAITOWEB, Attributes, Authority, kept_tokens
+from sandbox.protobuf import decode_review
+from tests.sandbox.widgets import WIDGETS_PATH
+
+REVIEWS = "/apis/authorization.k8s.io/v1"
+
+
+def test_tokens_stay_the_same_over_restarts(tmp_path):
+    path = tmp_path / "tokens.json"
+
+    first = kept_tokens(path)
+
+    assert kept_tokens(path) == first
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(first) == ["admin", "kaitoweb", "viewer"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("header", ["", "Bearer wrong", "Basic YTpi", "Bearer"])
+async def test_without_a_good_token_nobody_is_let_in(api, header):
+    async with api.session.get(api.url + "/version", headers={"Authorization": header}) as answer:
+        status = await answer.json()
+
+    assert (answer.status, status["reason"]) == (401, "Unauthorized")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz"])
+async def test_health_needs_no_token(api, path):
+    async with api.session.get(api.url + path) as answer:
+        assert (answer.status, await answer.text()) == (200, "ok")
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_says_who_may_not_do_what(api):
+    api.user = "kaitoweb"
+
+    code, status = await api.call("GET", f"{WIDGETS_PATH}/w")
+
+    assert (code, status["reason"]) == (403, "Forbidden")
+    assert status["message"] == (
+        f'widgets.example.com "w" is forbidden: User "{KAITOWEB}" cannot get resource "widgets" '
+        'in API group "example.com" in the namespace "default"'
+    )
+    assert status["details"] == {"name": "w", "group": "example.com", "kind": "widgets"}
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_at_cluster_scope_says_so(api):
+    api.user = "kaitoweb"
+
+    _, status = await api.call("GET", "/api/v1/secrets?limit=1")
+
+    assert status["message"] == (
+        f'secrets is forbidden: User "{KAITOWEB}" cannot list resource "secrets" in API group "" '
+        "at the cluster scope"
+    )
+
+
+def may(user, verb, resource, *, group="", subresource=""):
+    authority = Authority()
+    asked = Attributes(verb=verb, resource=resource, group=group, subresource=subresource)
+    identity = authority.identify(authority.tokens[user])
+    return authority.allows(identity.user, identity.groups, asked)
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "resource", "group", "expected"),
+    [
+        ("admin", "delete", "secrets", "", True),
+        ("kaitoweb", "create", "workspaces", "kaito.sh", True),
+        ("kaitoweb", "watch", "nodeclaims", "karpenter.sh", True),
+        ("kaitoweb", "delete", "nodeclaims", "karpenter.sh", False),
+        ("kaitoweb", "delete", "statefulsets", "apps", True),
+        ("kaitoweb", "delete", "pods", "", False),
+        ("kaitoweb", "create", "secrets", "", True),
+        ("kaitoweb", "list", "secrets", "", False),
+        ("viewer", "list", "workspaces", "kaito.sh", True),
+        ("viewer", "delete", "workspaces", "kaito.sh", False),
+        ("viewer", "get", "secrets", "", False),
+    ],
+)
+def test_rules(user, verb, resource, group, expected):
+    assert may(user, verb, resource, group=group) is expected
+
+
+def test_a_subresource_is_a_right_of_its_own():
+    assert may("kaitoweb", "get", "pods", subresource="log")
+    assert may("kaitoweb", "create", "services", subresource="proxy")
+    assert not may("kaitoweb", "update", "workspaces", group="kaito.sh", subresource="status")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("verb", "allowed"), [("create", True), ("escalate", False)])
+async def test_access_review_answers_as_requests_are_judged(api, verb, allowed):
+    api.user = "kaitoweb"
+    spec = {"resourceAttributes": {"verb": verb, "group": "kaito.sh", "resource": "workspaces"}}
+
+    code, answer = await api.post(f"{REVIEWS}/selfsubjectaccessreviews", {"spec": spec})
+
+    assert (code, answer["status"]["allowed"]) == (201, allowed)
+    assert answer["spec"] == spec
+
+
+@pytest.mark.asyncio
+async def test_access_review_of_a_path(api):
+    api.user = "viewer"
+    spec = {"nonResourceAttributes": {"verb": "get", "path": "/openapi/v3"}}
+
+    _, answer = await api.post(f"{REVIEWS}/selfsubjectaccessreviews", {"spec": spec})
+
+    assert answer["status"]["allowed"] is True
+
+
+@pytest.mark.asyncio
+async def test_access_review_must_ask_something(api):
+    code, _ = await api.post(f"{REVIEWS}/selfsubjectaccessreviews", {"spec": {}})
+
+    assert code == 400
+
+
+@pytest.mark.asyncio
+async def test_the_access_of_others_is_for_the_administrator(api):
+    body = {
+        "spec": {
+            "user": KAITOWEB,
+            "resourceAttributes": {"verb": "delete", "group": "", "resource": "pods"},
+        }
+    }
+
+    _, answer = await api.post(f"{REVIEWS}/subjectaccessreviews", body)
+    api.user = "viewer"
+    refused, _ = await api.post(f"{REVIEWS}/subjectaccessreviews", body)
+
+    assert (answer["status"], refused) == ({"allowed": False}, 403)
+
+
+@pytest.mark.asyncio
+async def test_rules_review_lists_the_rules(api):
+    api.user = "kaitoweb"
+
+    _, answer = await api.post(
+        f"{REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}}
+    )
+
+    rules = answer["status"]["resourceRules"]
+    assert {"verbs": ["get"], "apiGroups": [""], "resources": ["pods/log"]} in rules
+    assert answer["status"]["incomplete"] is False
+
+
+@pytest.mark.asyncio
+async def test_self_review_says_who_the_server_sees(api):
+    api.user = "kaitoweb"
+
+    code, answer = await api.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+
+    assert (code, answer["status"]["userInfo"]) == (
+        201,
+        {
+            "username": KAITOWEB,
+            "groups": [
+                "system:serviceaccounts",
+                "system:serviceaccounts:kaitoweb",
+                "system:authenticated",
+            ],
+        },
+    )
+
+
+@pytest.mark.asyncio
+async def test_impersonation_is_refused_rather_than_ignored(api):
+    code, status = await api.call("GET", WIDGETS_PATH, **{"Impersonate-User": "alice"})
+
+    assert code == 403
+    assert status["message"] == (
+        'users "alice" is forbidden: User "sandbox-admin" cannot impersonate resource "users" '
+        'in API group "" at the cluster scope'
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "path",
+    ["/apis/example.com/v1/namespaces/default/gadgets", "/apis/none.example/v1/widgets", "/nothing",
+     "/api/v1/namespaces/default/nodes", "/apis/example.com/v1/widgets/w",
+     "/api/v1/namespaces/default/pods/p/exec"],
+)  # fmt: skip
+async def test_a_path_that_is_not_there_is_not_found(api, path):
+    code, status = await api.call("GET", path)
+
+    assert (code, status["message"], status["details"]) == (
+        404, "the server could not find the requested resource", {},
+    )  # fmt: skip
+
+
+def field(number, value):
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def test_protobuf_review_is_read():
+    attributes = field(2, b"create") + field(3, b"kaito.sh") + field(5, b"workspaces")
+    review = field(1, b"") + field(2, field(1, attributes)) + field(3, b"\x08\x00")
+    meta = field(1, b"authorization.k8s.io/v1") + field(2, b"SelfSubjectAccessReview")
+
+    assert decode_review(b"k8s\0" + field(1, meta) + field(2, review)) == {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "metadata": {},
+        "spec": {
+            "resourceAttributes": {
+                "verb": "create", "group": "kaito.sh", "resource": "workspaces",
+            }
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"k8s\0\x0a", b"k8s\0\x0d\x01"])
+async def test_broken_protobuf_is_a_bad_request(api, body):
+    code, status = await api.call(
+        "POST",
+        f"{REVIEWS}/selfsubjectaccessreviews",
+        body,
+        kind="application/vnd.kubernetes.protobuf",
+    )
+
+    assert (code, status["reason"]) == (400, "BadRequest")

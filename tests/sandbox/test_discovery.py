@@ -1,0 +1,110 @@
+"""Discovery and OpenAPI, as kubectl and the client libraries read them."""
+
+import pytest
+
+from tests.sandbox.widgets import WIDGETS_PATH
+
+pytestmark = pytest.mark.asyncio
+
+FORM = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
+
+
+async def test_version_names_a_kubernetes(api):
+    answer = await api.get("/version")
+
+    assert (answer["major"], answer["minor"], answer["gitVersion"]) == ("1", "36", "v1.36.3")
+
+
+async def test_plain_discovery_lists_versions_groups_and_kinds(api):
+    core = await api.get("/api")
+    groups = await api.get("/apis")
+    kinds = await api.get("/apis/example.com/v1")
+
+    assert core["versions"] == ["v1"]
+    widgets = next(group for group in groups["groups"] if group["name"] == "example.com")
+    assert widgets["preferredVersion"] == {"groupVersion": "example.com/v1", "version": "v1"}
+    assert [version["version"] for version in widgets["versions"]] == ["v1", "v1old"]
+    assert kinds == {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": "example.com/v1",
+        "resources": [
+            {
+                "name": "widgets",
+                "singularName": "widget",
+                "namespaced": True,
+                "kind": "Widget",
+                "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+                "shortNames": ["wd"],
+            },
+            {
+                "name": "widgets/status",
+                "singularName": "",
+                "namespaced": True,
+                "kind": "Widget",
+                "verbs": ["get", "patch", "update"],
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("version", ["v2", "v2beta1"])
+async def test_aggregated_discovery_answers_in_the_form_that_was_asked_for(api, version):
+    async with api.open("/apis", Accept=FORM.format(version) + ",application/json") as answer:
+        kind = answer.headers["Content-Type"]
+        body = await answer.json()
+
+    assert kind == FORM.format(version)
+    assert body["apiVersion"] == f"apidiscovery.k8s.io/{version}"
+    widgets = next(item for item in body["items"] if item["metadata"]["name"] == "example.com")
+    resource = widgets["versions"][0]["resources"][0]
+    assert (resource["resource"], resource["scope"], resource["shortNames"]) == (
+        "widgets", "Namespaced", ["wd"],
+    )  # fmt: skip
+    assert [below["subresource"] for below in resource["subresources"]] == ["status"]
+
+
+async def test_a_client_that_takes_both_gets_the_newer_form(api):
+    accept = f"{FORM.format('v2')},{FORM.format('v2beta1')},application/json"
+
+    answer = await api.get("/api", Accept=accept)
+
+    assert answer["apiVersion"] == "apidiscovery.k8s.io/v2"
+    assert [version["version"] for version in answer["items"][0]["versions"]] == ["v1"]
+
+
+@pytest.mark.parametrize("path", ["/apis/none.example", "/apis/example.com/v9", "/openapi/v2",
+                                  "/openapi/v3/apis/none.example/v1"])  # fmt: skip
+async def test_what_is_not_served_is_not_found(api, path):
+    code, _ = await api.call("GET", path)
+
+    assert code == 404
+
+
+async def test_openapi_document_describes_kind_and_patch(api):
+    index = await api.get("/openapi/v3")
+    link = index["paths"]["apis/example.com/v1"]["serverRelativeURL"]
+    document = await api.get(link)
+
+    schema = document["components"]["schemas"]["com.example.v1.Widget"]
+    about = {"group": "example.com", "kind": "Widget", "version": "v1"}
+    assert schema["x-kubernetes-group-version-kind"] == [about]
+    assert schema["properties"]["spec"]["required"] == ["size"]
+    path = WIDGETS_PATH.replace("default", "{namespace}") + "/{name}"
+    patch = document["paths"][path]["patch"]
+    assert patch["x-kubernetes-group-version-kind"] == about
+    assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
+
+
+async def test_openapi_link_changes_with_the_schema(api, cluster):
+    before = await api.get("/openapi/v3")
+    crd = await api.get(
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com"
+    )
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "changed"
+    cluster.install_crd(crd)
+
+    after = await api.get("/openapi/v3")
+
+    changed = {path for path in after["paths"] if before["paths"][path] != after["paths"][path]}
+    assert changed == {"apis/example.com/v1"}
