@@ -237,24 +237,38 @@ class Gateway:
         return transport.call(self._calls, Request(method="GET", path=path, accept=accept))
 
 
-_gateways: dict[tuple[int, int, int], Gateway] = {}
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    made_of: tuple[int, str, str]  # revision, endpoint, sealed credentials
+    gateway: Gateway
+
+
+_gateways: dict[tuple[int, int], _Kept] = {}  # by cluster and process
 _gateways_lock = threading.Lock()
 
 
 def for_cluster(cluster: Cluster) -> Gateway:
-    """This process's gateway to `cluster`, as its address and credentials stand now."""
-    key = (cluster.pk, cluster.revision, os.getpid())
+    """This process's gateway to `cluster`, as its address and credentials stand in the row that is given."""
+    key = (cluster.pk, os.getpid())
+    made_of = (cluster.revision, cluster.endpoint, cluster.sealed_credentials)
     with _gateways_lock:
-        if key not in _gateways:
-            _gateways[key] = Gateway(cluster)
-        return _gateways[key]
+        kept = _gateways.get(key)
+        if kept is None or kept.made_of != made_of:
+            _drop(key)
+            kept = _gateways[key] = _Kept(made_of, Gateway(cluster))
+        return kept.gateway
 
 
 def forget(cluster: Cluster) -> None:
-    """Drop what is kept for `cluster`, of any revision; requests under way end by themselves."""
+    """Drop what is kept for `cluster`; requests under way end by themselves."""
     with _gateways_lock:
-        for key in [k for k in _gateways if k[0] == cluster.pk]:
-            _gateways.pop(key).close()
+        _drop((cluster.pk, os.getpid()))
+
+
+def _drop(key: tuple[int, int]) -> None:
+    kept = _gateways.pop(key, None)
+    if kept:
+        kept.gateway.close()
 
 
 class _Client:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,12 @@ from clusters.gateway import Gateway
 from clusters.targets import NAMESPACES, WORKSPACES
 
 REVIEWS_AT_ONCE = 8
+ROLE_HEAD = """apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {name}
+rules:
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +28,6 @@ class Need:
     resource: str  # with its sub-resource: pods/log
     verbs: tuple[str, ...]
     purpose: str
-    cluster_wide: bool = False
 
 
 NEEDS = (
@@ -35,8 +40,8 @@ NEEDS = (
     Need(group="apps", resource="statefulsets", verbs=("list", "watch"), purpose="follow the workload"),
     Need(group="apps", resource="deployments", verbs=("list", "watch"), purpose="follow the workload of older KAITO versions"),
     Need(group="batch", resource="jobs", verbs=("list", "watch"), purpose="follow tuning"),
-    Need(group="karpenter.sh", resource="nodeclaims", verbs=("list", "watch"), purpose="follow the node that is bought", cluster_wide=True),
-    Need(group="", resource="namespaces", verbs=("list",), purpose="offer the namespaces", cluster_wide=True),
+    Need(group="karpenter.sh", resource="nodeclaims", verbs=("list", "watch"), purpose="follow the node that is bought"),
+    Need(group="", resource="namespaces", verbs=("list",), purpose="offer the namespaces"),
 )  # fmt: skip
 
 
@@ -68,15 +73,6 @@ class Findings:
     @property
     def has_kaito(self) -> bool:
         return "workspaces" in self.served.get("kaito.sh/v1beta1", [])
-
-    @property
-    def missing(self) -> tuple[Right, ...]:
-        return tuple(r for r in self.rights if r.allowed is False)
-
-    @property
-    def missing_role(self) -> str:
-        """A ClusterRole with all that is missing, to copy; empty if nothing is."""
-        return cluster_role(self.missing)
 
 
 def probe(gateway: Gateway) -> Findings:
@@ -128,15 +124,19 @@ def _status_fields(gateway: Gateway) -> frozenset[str]:
     return frozenset()
 
 
-def cluster_role(rights: tuple[Right, ...]) -> str:
-    """YAML of one ClusterRole that allows `rights`, a rule for each resource."""
-    if not rights:
-        return ""
+def cluster_role(rights: Iterable[Right], *, name: str = "kaitoweb-missing") -> str:
+    """YAML of one ClusterRole that allows `rights`, a rule for each resource; empty for none."""
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         verbs.setdefault((right.group, right.resource), []).append(right.verb)
-    rules = "".join(_rule(group, resource, named) for (group, resource), named in verbs.items())
-    return f"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: kaitoweb-missing\nrules:\n{rules}"
+    rules = [_rule(group, resource, named) for (group, resource), named in verbs.items()]
+    return ROLE_HEAD.format(name=name) + "".join(rules) if rules else ""
+
+
+def wanted_role() -> str:
+    """The ClusterRole that gives kaitoweb all it has a use for."""
+    rights = (_right(need, verb, None) for need in NEEDS for verb in need.verbs)
+    return cluster_role(rights, name="kaitoweb")
 
 
 def _rule(group: str, resource: str, verbs: list[str]) -> str:
@@ -157,17 +157,20 @@ def _rights(gateway: Gateway) -> tuple[Right, ...]:
     def ask(question: tuple[Need, str]) -> Right:
         need, verb = question
         resource, _, subresource = need.resource.partition("/")
-        allowed = gateway.may(verb, need.group, resource, subresource=subresource)
-        return Right(
-            verb=verb,
-            group=need.group,
-            resource=need.resource,
-            purpose=need.purpose,
-            allowed=allowed,
-        )
+        return _right(need, verb, gateway.may(verb, need.group, resource, subresource=subresource))
 
     with ThreadPoolExecutor(REVIEWS_AT_ONCE) as pool:
         return tuple(pool.map(ask, asked))
+
+
+def _right(need: Need, verb: str, allowed: bool | None) -> Right:
+    return Right(
+        verb=verb,
+        group=need.group,
+        resource=need.resource,
+        purpose=need.purpose,
+        allowed=allowed,
+    )
 
 
 def _namespaces(gateway: Gateway) -> tuple[str, ...]:

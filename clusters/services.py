@@ -69,6 +69,7 @@ def ensure_cluster(
 
     Idempotent; a changed kubeconfig raises the revision, so that watchers and gateways begin anew. Raises Refused.
     """
+    _check_name(name)
     connection = _parsed(kubeconfig_text, context)
     check_endpoint(connection.endpoint, from_operator=True, plain_http=kind == ClusterKind.SANDBOX)
     with transaction.atomic():
@@ -96,11 +97,7 @@ def refresh_findings(cluster: Cluster) -> Findings:
 def _connect(kubeconfig_text: str, name: str, context: str, by: Caller) -> Cluster:
     if not may_administer(by.person):
         raise Refused("Only administrators may connect a cluster.")
-    if not NAME.fullmatch(name):
-        raise Refused(
-            "Use lower-case letters, digits and dashes; begin and end with a letter or digit; at most 63.",
-            "name",
-        )
+    _check_name(name)
     if Cluster.objects.filter(name=name, disconnected_at=None).exists():
         raise Refused("A cluster of this name is connected already.", "name")
     connection = _parsed(kubeconfig_text, context)
@@ -115,6 +112,14 @@ def _connect(kubeconfig_text: str, name: str, context: str, by: Caller) -> Clust
             return _create(cluster, by.actor)
     except IntegrityError as error:
         raise Refused("A cluster of this name is connected already.", "name") from error
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Refused(
+            "Use lower-case letters, digits and dashes; begin and end with a letter or digit; at most 63.",
+            "name",
+        )
 
 
 def _parsed(kubeconfig_text: str, context: str) -> Connection:

@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, connections
 
+from clusters import gateway as gateways
 from clusters.gateway import Gateway
 from tests.clusters.scripted import scripted
 
@@ -39,3 +40,11 @@ def file_database(request, tmp_path, monkeypatch, django_db_blocker):
         yield
         connection.close()
     connections["default"] = ours
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_gateways():
+    """Rows of one test may have the keys of another's, and open connections outlive their server."""
+    yield
+    for key in list(gateways._gateways):
+        gateways._drop(key)

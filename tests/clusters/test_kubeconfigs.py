@@ -5,7 +5,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.kubeconfigs import Connection, KubeconfigError, context_names, parse_kubeconfig
@@ -166,14 +166,14 @@ def test_parse_builds_no_objects_from_tags(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=200))
 def test_parse_fails_in_words_only(text):
     with contextlib.suppress(KubeconfigError):
         parse_kubeconfig(text)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(st.none() | st.booleans() | st.text(max_size=5), lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from(["clusters", "users", "contexts", "name", "cluster", "user", "context", "server", "token", "current-context"]), c)))  # fmt: skip
 def test_parse_survives_any_shape(raw):
     with contextlib.suppress(KubeconfigError):

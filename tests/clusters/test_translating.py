@@ -6,7 +6,7 @@ import ssl
 import httpx
 import pytest
 import urllib3.exceptions
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters.errors import (
@@ -239,13 +239,13 @@ def test_translate_finds_a_refusal_behind_a_failed_connection():
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(code=st.integers(300, 599), body=st.binary(max_size=300))
 def test_translate_reply_never_fails(code, body):
     assert isinstance(translate_reply(code, body), ClusterError)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["code", "reason", "message", "details", "kind"]),

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--kubeconfig", required=True, type=Path)
+        parser.add_argument("--kubeconfig", required=True, metavar="FILE")
         parser.add_argument("--context", default="")
         parser.add_argument("--kind", default="kubeconfig", choices=[k.value for k in ClusterKind])
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             cluster = services.ensure_cluster(
                 name=options["name"],
                 kind=ClusterKind(options["kind"]),
-                kubeconfig_text=options["kubeconfig"].read_text(),
+                kubeconfig_text=Path(options["kubeconfig"]).read_text(),
                 context=options["context"],
             )
         except (Refused, OSError, UnicodeDecodeError) as error:

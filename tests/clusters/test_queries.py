@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+
+from clusters import queries
+from clusters.models import Cluster
+
+pytestmark = pytest.mark.django_db
+
+
+def cluster(name="one", **values):
+    return Cluster.objects.create(
+        **{"name": name, "kind": "kubeconfig", "endpoint": "https://10.0.0.1", **values}
+    )
+
+
+def right(verb, allowed, resource="pods", group=""):
+    return {
+        "verb": verb,
+        "group": group,
+        "resource": resource,
+        "purpose": "see",
+        "allowed": allowed,
+    }
+
+
+def test_visible_clusters_are_the_connected_ones_by_name(bob):
+    cluster("b"), cluster("a"), cluster("gone", disconnected_at=timezone.now())
+
+    assert [c.name for c in queries.visible_clusters(bob)] == ["a", "b"]
+    assert not queries.visible_clusters(AnonymousUser()).exists()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_cluster_list_costs_one_query(bob, count, django_assert_num_queries):
+    for number in range(count):
+        cluster(f"c{number}", capabilities={"rights": [right("get", True)]})
+
+    with django_assert_num_queries(1):
+        assert len(queries.cluster_list(bob)) == count
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"state": "ok", "last_contact_at": timezone.now()}, "Connected"),
+        ({"state": "ok", "last_contact_at": timezone.now() - timedelta(minutes=5)}, "Silent"),
+        ({"state": "unknown"}, "Not heard of yet"),
+        ({"state": "unreachable"}, "Unreachable"),
+        ({"state": "denied"}, "Denied"),
+        ({"state": "kaito-missing"}, "KAITO not installed"),
+    ],
+)
+def test_health_says_the_state_in_words(values, word):
+    card = queries.cluster_health(cluster(**values))
+
+    assert (card.word, card.is_troubled) == (word, word != "Connected")
+    assert bool(card.advice) == card.is_troubled
+
+
+def test_health_gathers_rights_by_resource_and_the_role_to_copy():
+    rights = [
+        right("get", True),
+        right("list", False),
+        right("get", None, "nodeclaims", "karpenter.sh"),
+    ]
+
+    card = queries.cluster_health(cluster(capabilities={"rights": rights}))
+
+    assert [(p.resource, [r.allowed for r in p.verbs]) for p in card.permissions] == [
+        ("pods", [True, False]),
+        ("nodeclaims.karpenter.sh", [None]),
+    ]
+    assert (card.missing, card.unknown) == (1, 1)
+    assert card.role.endswith(
+        'rules:\n- apiGroups: [""]\n  resources: ["pods"]\n  verbs: ["list"]\n'
+    )
+
+
+def test_health_names_the_kinds_that_are_not_followed():
+    streams = {
+        "pods": {"state": "ok", "error": ""},
+        "jobs": {"state": "stale", "error": "Forbidden."},
+        "pulse": {"error": "x"},
+    }
+
+    card = queries.cluster_health(cluster(streams=streams))
+
+    assert [(s.kind, s.error) for s in card.unwatched] == [("jobs", "Forbidden.")]
+
+
+def test_health_of_a_cluster_that_was_never_asked_is_empty():
+    card = queries.cluster_health(cluster())
+
+    assert (card.kubernetes, card.username, card.permissions, card.role) == ("", "", (), "")
