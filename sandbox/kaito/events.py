@@ -19,6 +19,7 @@ LIMIT = 2_000
 SWEEP_EVERY = timedelta(minutes=1)
 
 Raw = dict[str, Any]
+Name = tuple[str, str]
 Same = tuple[str, str, str, str]  # object uid, reason, message, component
 
 
@@ -26,7 +27,7 @@ class Recorder:
     def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
-        self._names: dict[Same, tuple[str, str]] = {}
+        self._names: dict[Same, Name] = {}
         self._swept = now()
         for stored in store.snapshot_of(EVENTS):
             self._remember(stored.object)
@@ -81,24 +82,29 @@ class Recorder:
             event.get("message", ""),
             source.get("component", ""),
         )
-        self._names[same] = (event["metadata"].get("namespace", ""), event["metadata"]["name"])
+        self._names[same] = _name(event)
 
     def _sweep(self) -> None:
-        """Old ones go once a minute; beyond the limit the oldest go at once."""
+        """Old ones go once a minute; at the limit the oldest go at once, some more than need be."""
         now = self._now()
-        surplus = self._store.count(EVENTS) - LIMIT
-        if surplus < 0 and now - self._swept < SWEEP_EVERY:
+        is_full = self._store.count(EVENTS) >= LIMIT
+        if not is_full and now - self._swept < SWEEP_EVERY:
             return
         self._swept = now
+        surplus = LIMIT // 10 if is_full else 0
         stored = sorted(self._store.snapshot_of(EVENTS), key=lambda each: _last(each.object))
-        for position, each in enumerate(stored):
-            if position <= surplus or parse_time(_last(each.object)) < now - KEPT_FOR:
-                self._drop(each.object)
+        dropped = {
+            _name(each.object)
+            for position, each in enumerate(stored)
+            if position < surplus or parse_time(_last(each.object)) < now - KEPT_FOR
+        }
+        for name in dropped:
+            self._store.delete(EVENTS, *name)
+        self._names = {same: name for same, name in self._names.items() if name not in dropped}
 
-    def _drop(self, event: Raw) -> None:
-        name = (event["metadata"].get("namespace", ""), event["metadata"]["name"])
-        self._store.delete(EVENTS, *name)
-        self._names = {same: known for same, known in self._names.items() if known != name}
+
+def _name(event: Raw) -> Name:
+    return (event["metadata"].get("namespace", ""), event["metadata"]["name"])
 
 
 def _last(event: Raw) -> str:
