@@ -3,8 +3,8 @@
     npm pack @tabler/icons@3.52.0 && tar xf tabler-icons-3.52.0.tgz
     python scripts/make_icons.py package
 
-A name is used where a template says `{% icon "name" %}` or `{% status tone "name" word %}`, where a Python
-function, variable, argument or key whose name contains "icon" holds it, or where it stands in EXTRA.
+A name is used where a template says `{% icon "name" %}` or `{% status tone "name" word %}`, where any string in
+the product's Python and JavaScript is one (a word too many costs less than an icon that is missing), or in EXTRA.
 More names may follow on the command line, for what is being written.
 """
 
@@ -22,50 +22,28 @@ ROOMS = ("accounts", "audit", "clusters", "kaitoweb", "playground", "workspaces"
 EXTRA = ("question-mark",)  # stands in for what has no icon of its own
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 TAG = re.compile(r"{%\s*(?:icon|status)\s+(.*?)%}")
-TEMPLATE_STRING = re.compile(r"""["']([^"']*)["']""")
+QUOTED = re.compile(r"""["']([^"']*)["']""")
 SYMBOL_ID = re.compile(r'<symbol id="([^"]+)"')
 
 
 def used_names() -> set[str]:
-    """Every string that may be an icon's name; more than there are icons, see `icon_file`."""
+    """Every string that may be an icon's name; `main` keeps those that are."""
     names = set(EXTRA)
     for template in (ROOT / "templates").rglob("*.html"):
         for tag in TAG.findall(template.read_text()):
-            names.update(TEMPLATE_STRING.findall(tag))
+            names.update(QUOTED.findall(tag))
+    for script in (ROOT / "static" / "js").glob("*.js"):
+        names.update(QUOTED.findall(script.read_text()))
     for room in ROOMS:
         for module in (ROOT / room).rglob("*.py"):
-            names.update(_names_in(ast.parse(module.read_text())))
+            names.update(_strings(ast.parse(module.read_text())))
     return {name for name in names if NAME.fullmatch(name)}
 
 
-def _names_in(tree: ast.AST) -> Iterator[str]:
+def _strings(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        for part in _parts_about_icons(node):
-            for leaf in ast.walk(part):
-                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
-                    yield leaf.value
-
-
-def _parts_about_icons(node: ast.AST) -> list[ast.AST]:
-    match node:
-        case ast.FunctionDef(name=name) if "icon" in name.lower():
-            return list(node.body)
-        case ast.keyword(arg=str(name), value=value) if "icon" in name.lower():
-            return [value]
-        case ast.Assign(targets=[ast.Name(id=name)], value=value) if "icon" in name.lower():
-            return [value]
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.AST() as value) if (
-            "icon" in name.lower()
-        ):
-            return [value]
-        case ast.Dict(keys=keys, values=values):
-            return [
-                v
-                for k, v in zip(keys, values, strict=True)
-                if isinstance(k, ast.Constant) and k.value == "icon"
-            ]
-        case _:
-            return []
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def drawn_names() -> set[str]:
