@@ -59,7 +59,12 @@ async def respond(request: web.Request, generation: Generation) -> web.StreamRes
 def _choice(generation: Generation, text: str, last: Piece) -> dict[str, Any]:
     said: dict[str, Any] = {"text": text}
     if generation.is_chat:
-        message = {"role": "assistant", "content": text, "tool_calls": [], "reasoning": None}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": text,
+            "tool_calls": [],
+            "reasoning": None,
+        }
         said = {"message": message}
     return {
         "index": 0,

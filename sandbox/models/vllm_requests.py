@@ -110,11 +110,12 @@ def check_model(wanted: str | None, served_name: str) -> None:
 
 
 def read_sampling(body: Mapping[str, Any], max_tokens: int) -> Sampling:
-    chosen = dict(_DEFAULTS)
+    chosen: dict[str, Any] = dict(_DEFAULTS)
     chosen.update({name: body[name] for name in _DEFAULTS if body[name] is not None})
     _check_range(chosen, body["n"])
+    chosen["top_k"] = max(0, chosen["top_k"])  # -1 is another way to say off
     return Sampling(
-        **{**chosen, "top_k": max(0, int(chosen["top_k"]))},
+        **chosen,
         max_tokens=max_tokens,
         seed=None if body["seed"] == -1 else body["seed"],
         stop=_stop_strings(body["stop"]),
