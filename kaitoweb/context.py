@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, ResolverMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts import people
+from clusters import queries
 from clusters.models import Cluster, ClusterKind
 
 
@@ -54,7 +55,9 @@ SUPERUSER_PAGES = frozenset({"audit"})
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Context processor; also for requests that failed before they had a person."""
     person = getattr(request, "user", None) or AnonymousUser()
-    clusters = SimpleLazyObject(lambda: visible_clusters(person))
+    clusters = SimpleLazyObject(
+        lambda: list(queries.visible_clusters(person).only("name", "kind", "namespaces"))
+    )
     return {
         "nav": SimpleLazyObject(lambda: _pages(request, person)),
         "clusters": clusters,
@@ -64,16 +67,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "is_sandbox": SimpleLazyObject(lambda: _has_sandbox(clusters)),  # type: ignore[arg-type]
         "is_embedded": settings.KAITOWEB_EMBEDDED,
     }
-
-
-def visible_clusters(person: people.Person) -> list[Cluster]:
-    if not people.may_read(person):
-        return []
-    return list(
-        Cluster.objects.filter(disconnected_at=None)
-        .only("name", "kind", "namespaces")
-        .order_by("name")
-    )
 
 
 def _has_sandbox(clusters: list[Cluster]) -> bool:
