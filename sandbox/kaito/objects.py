@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from sandbox.kaito import workspaces
 from sandbox.kaito.presets import is_alias
 
 HISTORY_LIMIT = 10
+SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+SERVICE_NAME_LIMIT = 63
+SERVICE_NAME_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
 DEFAULT_DISK = "1024Gi"
 
 Raw = dict[str, Any]
@@ -146,6 +154,20 @@ def service(ws: Raw, cluster_ip: str) -> Raw:
     if is_public:
         spec |= {"allocateLoadBalancerNodePorts": True, "externalTrafficPolicy": "Cluster"}
     return {"metadata": owned(ws, name), "spec": spec, "status": {"loadBalancer": {}}}
+
+
+def service_name_problem(name: str) -> str | None:
+    """The API server's sentence, when a workspace's name cannot name a Service.
+
+    KAITO admits such names: they may begin with a digit, and have up to 63 characters.
+    """
+    if not SERVICE_NAME.fullmatch(name):
+        why = SERVICE_NAME_RULE
+    elif len(name) > SERVICE_NAME_LIMIT:
+        why = f"must be no more than {SERVICE_NAME_LIMIT} characters"
+    else:
+        return None
+    return f'Service "{name}" is invalid: metadata.name: Invalid value: "{name}": {why}'
 
 
 def _port(name: str, port: int, target: int) -> Raw:

@@ -219,8 +219,8 @@ class Operator:
             return
         namespace, name = ws["metadata"]["namespace"], ws["metadata"]["name"]
         cluster_ip = machines.address("10.0", f"{namespace}/{name}")
-        self._ensure(SERVICES, objects.service(ws, cluster_ip))
-        self._ensure(SERVICES, objects.headless_service(ws))
+        self._ensure_service(objects.service(ws, cluster_ip))
+        self._ensure_service(objects.headless_service(ws))
         existing = self._world.get(STATEFULSETS, namespace, name)
         if existing is None:
             self._world.store.create(STATEFULSETS, statefulsets.stateful_set(ws), manager=MANAGER)
@@ -229,10 +229,14 @@ class Operator:
         if updated is not None:
             self._world.write(STATEFULSETS, updated, MANAGER)
 
-    def _ensure(self, resource: Any, wanted: Raw) -> None:  # noqa: ANN401
-        metadata = wanted["metadata"]
-        if not self._world.exists(resource, metadata["namespace"], metadata["name"]):
-            self._world.store.create(resource, wanted, manager=MANAGER)
+    def _ensure_service(self, wanted: Raw) -> None:
+        namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+        if self._world.exists(SERVICES, namespace, name):
+            return
+        problem = objects.service_name_problem(name)
+        if problem is not None:
+            raise ReconcileError(problem)
+        self._world.store.create(SERVICES, wanted, manager=MANAGER)
 
     def _sync_status(self, ws: Raw, error: str) -> Raw:
         seen = self._observer.snapshot(ws, error)

@@ -17,6 +17,7 @@ SET_COMPONENT = "statefulset-controller"
 SERVICE_COMPONENT = "service-controller"
 CLOUD_MANAGER = "cloud-controller-manager"
 PUBLIC_NET = "203.0.113"  # a range for documentation, RFC 5737
+LABEL_LIMIT = 63
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 Raw = dict[str, Any]
@@ -35,6 +36,9 @@ class StatefulSets:
         revision = f"{name}-{template_hash(owner)}"
         wanted = owner["spec"].get("replicas", 1)
         is_parallel = owner["spec"].get("podManagementPolicy") == "Parallel"
+        if len(revision) > LABEL_LIMIT:
+            self._tell_too_long(owner, revision)
+            return pace.LAST_BACKOFF_S
         for ordinal in range(wanted):
             pod = self._ensure_pod(owner, ordinal, revision)
             if not is_parallel and not is_ready(pod):
@@ -43,6 +47,16 @@ class StatefulSets:
         self._roll(owner, wanted, revision)
         self._write_status(owner, wanted, revision)
         return None
+
+    def _tell_too_long(self, owner: Raw, revision: str) -> None:
+        """Names of more than 52 characters: https://github.com/kubernetes/kubernetes/issues/64023"""
+        name = f"{owner['metadata']['name']}-0"
+        message = (
+            f"create Pod {name} in StatefulSet {owner['metadata']['name']} failed error: "
+            f'Pod "{name}" is invalid: metadata.labels: Invalid value: "{revision}": '
+            f"must be no more than {LABEL_LIMIT} bytes"
+        )
+        self._world.recorder.record(owner, "Warning", "FailedCreate", message, SET_COMPONENT)
 
     def _pod(self, owner: Raw, ordinal: int) -> Raw | None:
         metadata = owner["metadata"]

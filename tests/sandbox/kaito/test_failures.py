@@ -181,6 +181,32 @@ def test_registry_that_does_not_exist():
     assert "lookup registry.invalid: no such host" in waiting(theatre.pod("bloomz-0"))["message"]
 
 
+def test_name_that_begins_with_a_digit_cannot_name_a_service():
+    theatre = Theatre()
+
+    theatre.create(template_workspace("7b"))
+    theatre.run(30)
+
+    message = theatre.condition("InferenceReady", "7b")["message"]
+    assert message.startswith(
+        'Inference workload is not ready (last reconcile error: Service "7b" is invalid: '
+        'metadata.name: Invalid value: "7b": a DNS-1035 label must'
+    )
+    assert theatre.store.list(PODS) == []
+
+
+def test_name_of_more_than_52_characters_gets_no_pods():
+    theatre, name = Theatre(), "a" * 53
+
+    theatre.create(template_workspace(name))
+    theatre.run(30)
+
+    reason, message = theatre.events(name)[-1]
+    assert reason == "FailedCreate"
+    assert message.endswith("must be no more than 63 bytes")
+    assert theatre.store.list(PODS) == []
+
+
 def test_missing_secret_key_of_a_template_is_a_config_error():
     theatre = Theatre()
     workspace = template_workspace()
