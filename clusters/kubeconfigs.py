@@ -77,8 +77,8 @@ def parse_kubeconfig(text: str, *, context: str = "") -> Connection:
         context=context or _current(raw),
         endpoint=_endpoint(cluster),
         ca_pem=_certificates(cluster, "certificate-authority-data"),
-        tls_server_name=str(cluster.get("tls-server-name") or ""),
-        namespace=str(chosen.get("namespace") or "default"),
+        tls_server_name=_name(cluster, "tls-server-name", limit=253),
+        namespace=_name(chosen, "namespace", limit=63) or "default",
         secrets=_secrets(user),
     )
 
@@ -171,6 +171,13 @@ def _endpoint(cluster: CommentedMap) -> str:
             "server must be a plain address, without user, query or fragment.", line
         )
     return endpoint
+
+
+def _name(body: CommentedMap, key: str, *, limit: int) -> str:
+    name = str(body.get(key) or "")
+    if len(name) > limit or not re.fullmatch(r"[-.a-zA-Z0-9]*", name):
+        raise KubeconfigError(f"{key} is not a name.", _line(body, key))
+    return name
 
 
 def _secrets(user: CommentedMap) -> dict[str, str]:

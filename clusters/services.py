@@ -35,7 +35,7 @@ def connect_cluster(kubeconfig_text: str, *, name: str, context: str, by: Caller
         return _connect(kubeconfig_text, name, context, by)
     except Refused as refusal:
         record_refusal(
-            by, "cluster.connect", Target(kind="Cluster", cluster=name), reason=refusal.message
+            by, "cluster.connect", Target(kind="Cluster", cluster=name[:63]), reason=refusal.message
         )
         raise
 

@@ -23,22 +23,20 @@ def gateway(server):
 
 
 @pytest.fixture
-def file_database(request, tmp_path, monkeypatch, django_db_blocker):
+def shared_database(transactional_db, tmp_path, monkeypatch):
     """For threads that write at once: SQLite in a file, as the product has it, since one in memory has no busy timeout."""
     if connection.vendor != "sqlite":
-        request.getfixturevalue("transactional_db")
         yield
         return
     ours = connections["default"]
     settings = {**connections.settings["default"], "NAME": str(tmp_path / "db.sqlite3")}
     monkeypatch.setitem(connections.settings, "default", settings)
     del connections["default"]
-    with django_db_blocker.unblock():
-        with connection.schema_editor() as editor:
-            for model in apps.get_app_config("clusters").get_models():
-                editor.create_model(model)
-        yield
-        connection.close()
+    with connection.schema_editor() as editor:
+        for model in apps.get_app_config("clusters").get_models():
+            editor.create_model(model)
+    yield
+    connection.close()
     connections["default"] = ours
 
 

@@ -88,7 +88,7 @@ def test_holds_follows_the_number(cluster, settings):
         assert not leases.holds(cluster.pk + 1, 1)
 
 
-@pytest.mark.usefixtures("file_database")
+@pytest.mark.usefixtures("shared_database")
 def test_only_one_of_many_workers_acquires():
     cluster = connected()
     tokens = in_threads(8, lambda n: leases.acquire(cluster, f"worker-{n}"))
@@ -97,7 +97,7 @@ def test_only_one_of_many_workers_acquires():
     assert WatchLease.objects.get().token == 1
 
 
-@pytest.mark.usefixtures("file_database")
+@pytest.mark.usefixtures("shared_database")
 def test_no_take_over_comes_between_the_check_and_the_write(settings):
     """The former holder is inside its writing transaction while another takes over: one of the two waits."""
     cluster = connected()
