@@ -138,7 +138,9 @@ async def _start_broker(plan: Plan, supervisor: Supervisor) -> None:
         *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
         *("--dir", str(path.parent), "--loglevel", "warning"),
     ]
-    await supervisor.start(Child("valkey", command, hides=("Memory overcommit",)))
+    await supervisor.start(
+        Child("valkey", command, hides=("Memory overcommit", "signal-handler"), is_last=True)
+    )
 
     async def pings() -> bool:
         async with redis.asyncio.Redis(unix_socket_path=str(path)) as client:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LAST_LINES = 12
-STOP_S = 3.5  # then SIGKILL; with what follows it stays under the 5 s that a person is promised
+STOP_S = 3.0  # then SIGKILL; with what follows it stays under the 5 s that a person is promised
+STOP_LAST_S = 0.7
 RESTARTS = 4  # within RESTART_WINDOW_S, then the whole stops
 RESTART_WINDOW_S = 60.0
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
@@ -30,12 +31,16 @@ class ChildFailed(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """One process. `name` is the prefix of its lines; lines that contain one of `hides` are kept to ourselves."""
+    """One process. `name` is the prefix of its lines; lines that contain one of `hides` are kept to ourselves.
+
+    A child that `is_last` ends after the others, which need it until then.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     hides: tuple[str, ...] = ()
+    is_last: bool = False
     process: asyncio.subprocess.Process | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS))
@@ -86,18 +91,21 @@ class Supervisor:
     async def stop(self) -> None:
         """End all children, politely for STOP_S seconds. Idempotent."""
         self._stopping = True
-        running = [child for child in self._children if child.is_running]
-        for child in running:
-            _signal_group(child, signal.SIGTERM)
-        if running:
-            await asyncio.wait(
-                [asyncio.create_task(_wait(child)) for child in running], timeout=STOP_S
-            )
+        await self._ask_to_end([c for c in self._children if not c.is_last], STOP_S)
+        await self._ask_to_end([c for c in self._children if c.is_last], STOP_LAST_S)
         for child in self._children:
             _signal_group(child, signal.SIGKILL)  # also what a child left behind in its group
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask_to_end(self, children: list[Child], limit_s: float) -> None:
+        running = [child for child in children if child.is_running]
+        for child in running:
+            _signal_group(child, signal.SIGTERM)
+        if running:
+            waits = [asyncio.create_task(_wait(child)) for child in running]
+            await asyncio.wait(waits, timeout=limit_s)
 
     async def _spawn(self, child: Child) -> None:
         child.process = await asyncio.create_subprocess_exec(

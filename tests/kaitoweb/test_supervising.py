@@ -93,7 +93,7 @@ async def test_stop_kills_a_child_that_will_not_go_and_what_it_left_behind():
     supervisor = Supervisor(write=lines.append)
     code = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "pid = os.fork(); print(os.getpid(), flush=True); time.sleep(60)"
+        "os.fork(); os.write(1, f'{os.getpid()}\\n'.encode()); time.sleep(60)"
     )
     await supervisor.start(child(code))
     await until(lambda: len(lines) == 2)
@@ -116,3 +116,31 @@ async def test_stop_does_not_start_children_again():
 
     assert sleeper.process.returncode == -signal.SIGTERM
     assert lines == []
+
+
+async def test_stop_ends_the_last_child_after_the_others():
+    lines = []
+    supervisor = Supervisor(write=lines.append)
+    code = (
+        "import signal, sys, time; end = lambda *_: (time.sleep({0}), print('gone', flush=True), sys.exit());"
+        "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(60)"
+    )
+    broker = child(code.format(0), "broker")
+    broker.is_last = True
+    await supervisor.start(broker)
+    await supervisor.start(child(code.format(0.2), "web"))
+    await until(lambda: len(lines) == 2)
+
+    await supervisor.stop()
+
+    assert lines[2:] == ["     web │ gone", "  broker │ gone"]
+
+
+async def test_hidden_lines_are_not_shown():
+    lines = []
+    noisy = child("print('noise about memory'); print('real')")
+    noisy.hides = ("about memory",)
+
+    await Supervisor(write=lines.append).run_once(noisy)
+
+    assert lines == ["   child │ real"]
