@@ -108,7 +108,7 @@ def test_parse_judges_the_chosen_context_only():
         ({"user": {"client-key-data": data("x")}}, "client-key-data holds no key", 10),
         ({"cluster": {"certificate-authority-data": data("x")}}, "certificate-authority-data holds no certificate.", 7),
         ({"cluster": {"tls-server-name": "a b"}}, "tls-server-name is not a name.", 7),
-        ({"namespace": "a" * 64}, "namespace is not a name.", 17),
+        ({"namespace": "a" * 64}, "namespace is not a name.", 16),
         ({"server": "ftp://x"}, "server must be an address that begins with https://.", 6),
         ({"server": "https://"}, "server must be an address that begins with https://.", 6),
         ({"server": "https://x:99999"}, "server is not an address.", 6),
