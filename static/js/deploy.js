@@ -23,7 +23,14 @@ function showBusy(isBusy) {
   }
 }
 
+// A mend takes its own button away; the field that it has mended is where one goes on.
+function followMend(event) {
+  const name = event.detail.requestConfig.parameters.set?.split("=")[0];
+  if (name) document.getElementById(`f-${name}`)?.focus({ preventScroll: true });
+}
+
 if (form) {
+  form.addEventListener("htmx:afterRequest", followMend);
   document.addEventListener("htmx:afterSettle", markFields);
   document.addEventListener("htmx:oobAfterSwap", markFields);
   form.addEventListener("submit", (event) => showBusy(event.submitter?.formAction.endsWith("/deploy/") ?? true));

@@ -77,6 +77,10 @@ class Choice:
         return len(self.cards)
 
     @property
+    def offers_id(self) -> bool:
+        return any(card.preset is None for card in self.cards)
+
+    @property
     def hidden(self) -> int:
         return max(0, self.found - self.shown)
 
@@ -90,7 +94,7 @@ def model_choice(chosen: str, *, query: str = "", kind: str = "", whole: bool = 
     found = [
         _card(preset, chosen) for preset in catalogue.presets() if _matches(preset, query, kind)
     ]
-    cards = _with_chosen(found if whole else found[:CARDS_SHOWN], chosen)
+    cards = _with_chosen(found, chosen)[: None if whole else CARDS_SHOWN]
     if _is_best_effort(query) and query != chosen:
         cards = [Card(value=query, preset=None), *cards]
     return Choice(
@@ -111,12 +115,12 @@ def _is_best_effort(query: str) -> bool:
 
 
 def _with_chosen(cards: list[Card], chosen: str) -> list[Card]:
-    """In place where it is among the cards, in front of them otherwise: it must never be lost."""
-    if not chosen or any(card.is_chosen for card in cards):
+    """In its place where it is shown anyway, in front of the others elsewhere: it must never be lost."""
+    if not chosen or any(card.is_chosen for card in cards[:CARDS_SHOWN]):
         return cards
     preset = catalogue.preset(chosen)
-    value = preset.asked_as if preset else chosen
-    return [Card(value=value, preset=preset, is_chosen=True), *cards]
+    first = Card(value=preset.asked_as if preset else chosen, preset=preset, is_chosen=True)
+    return [first, *(card for card in cards if not card.is_chosen)]
 
 
 def _card(preset: Preset, chosen: str) -> Card:

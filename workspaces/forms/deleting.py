@@ -32,7 +32,9 @@ class DeleteForm(forms.Form):
         label="Why, for the audit",
         required=False,
         max_length=500,
-        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"class": "form-control", "autocomplete": "off", "placeholder": "Optional"}
+        ),
     )
     uid = forms.CharField(widget=forms.HiddenInput)
     key = forms.CharField(widget=forms.HiddenInput, max_length=64)

@@ -18,12 +18,18 @@ from workspaces.types import ContainerChoice, PresetChoice, Recipe, Runtime, Wor
 DTYPES = [("float32", "float32"), ("bfloat16", "bfloat16"), ("float16", "float16")]
 
 
-def _text(
-    label: str = "", *, widget: type[forms.Widget] = forms.TextInput, **attrs: str
-) -> forms.CharField:
+class TextField(forms.CharField):
     """Never required by itself: the rules say better what is missing."""
-    given = {"class": "form-control", "spellcheck": "false", "autocomplete": "off", **attrs}
-    return forms.CharField(label=label, required=False, widget=widget(attrs=given))
+
+    is_needless = False  # True: nothing to fill in for this model, so it is not shown
+
+    def __init__(
+        self, label: str, *, is_needed: bool = False, mono: bool = False, **attrs: str
+    ) -> None:
+        classes = "form-control font-monospace" if mono else "form-control"
+        given = {"class": classes, "spellcheck": "false", "autocomplete": "off", **attrs}
+        super().__init__(label=label, required=False, widget=forms.TextInput(attrs=given))
+        self.is_needed = is_needed
 
 
 def _choice(label: str, choices: Sequence[tuple[str, str]]) -> forms.CharField:
@@ -41,17 +47,17 @@ class DeployForm(forms.Form):
     recipe: ClassVar[Recipe]
     default_label: ClassVar[str]
 
-    cluster = _text("Cluster")
-    name = _text("Name", **{"class": "form-control font-monospace"})
-    namespace = _text("Namespace", list="namespaces", **{"class": "form-control font-monospace"})
-    instance_type = _text("Instance type")
-    label = _text("Node label", **{"class": "form-control font-monospace"})
+    cluster = TextField("Cluster")
+    name = TextField("Name", is_needed=True, mono=True)
+    namespace = TextField("Namespace", is_needed=True, mono=True, list="namespaces")
+    instance_type = TextField("Instance type")
+    label = TextField("Node label", mono=True)
     load_balancer = forms.BooleanField(
         label="Give it a public address",
         required=False,
         widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
     )
-    reason = _text("Why, for the audit", placeholder="Optional")
+    reason = TextField("Why, for the audit", placeholder="Optional")
     key = _hidden()
     suggested_name = _hidden()
     suggested_type = _hidden()
@@ -68,9 +74,8 @@ class DeployForm(forms.Form):
 
     def clean(self) -> None:
         super().clean()
-        self.given = dict(
-            self.cleaned_data
-        )  # Django drops a value from cleaned_data with its first error
+        # A copy, since Django drops a value from cleaned_data with its first error.
+        self.given = dict(self.cleaned_data)
         self.add_problems([*self._cluster_problems(), *self._problems()])
 
     def add_problems(self, problems: Sequence[FieldProblem]) -> None:
@@ -139,16 +144,17 @@ class PresetForm(DeployForm):
     recipe = Recipe.PRESET
     default_label = "apps"
 
-    preset = _text("Model")
-    secret = _text("Secret with a token", **{"class": "form-control font-monospace"})
+    preset = TextField("Model")
+    secret = TextField("Secret with a token", mono=True)
     runtime = _choice("Runtime", [(Runtime.VLLM, "vLLM"), (Runtime.TRANSFORMERS, "Transformers")])
     shown_preset = _hidden()
 
     def clean(self) -> None:
         super().clean()
+        hint = models.access_hint(self.model)
         secret = self.fields["secret"]
-        secret.help_text = models.access_hint(self.model)
-        secret.is_needless = not (secret.help_text or self.given["secret"])
+        secret.help_text = hint
+        secret.is_needless = not (hint or self.given["secret"])  # type: ignore[attr-defined]
 
     @property
     def model(self) -> catalogue.Preset | None:
@@ -173,13 +179,13 @@ class ContainerForm(DeployForm):
     recipe = Recipe.CPU_CONTAINER
     default_label = "app"
 
-    model_id = _text("Hugging Face model", **{"class": "form-control font-monospace"})
+    model_id = TextField("Hugging Face model", is_needed=True, mono=True)
     dtype = _choice("Precision", DTYPES)
-    image = _text("Image", **{"class": "form-control font-monospace"})
-    cpu_request = _text("CPUs requested")
-    cpu_limit = _text("CPUs at most")
-    memory_request = _text("Memory requested")
-    memory_limit = _text("Memory at most")
+    image = TextField("Image", mono=True)
+    cpu_request = TextField("CPUs requested")
+    cpu_limit = TextField("CPUs at most")
+    memory_request = TextField("Memory requested")
+    memory_limit = TextField("Memory at most")
 
     @property
     def container(self) -> ContainerChoice:

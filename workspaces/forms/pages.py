@@ -14,6 +14,7 @@ from django.forms import BoundField
 from accounts import people
 from accounts.people import Person
 from audit.types import Target
+from clusters import queries as cluster_queries
 from clusters.models import Cluster, ClusterState
 from workspaces import manifests, parsing
 from workspaces.catalogue import instance_type, preset
@@ -23,7 +24,7 @@ from workspaces.forms.suggesting import Values, default_values, settled, spec_va
 from workspaces.models import Operation
 from workspaces.preflight import naming
 from workspaces.preflight.fitting import Fit
-from workspaces.preflight.problems import FieldProblem, Level
+from workspaces.preflight.problems import FieldProblem, Level, Mend
 from workspaces.types import Recipe
 
 MACHINES_SHOWN = 5
@@ -83,6 +84,11 @@ class DeployPage:
     @property
     def hidden_machines(self) -> int:
         return len(self.form.fits) - len(self.machines) if self.form else 0
+
+    @property
+    def show_all_machines(self) -> Mend:
+        count = len(self.form.fits) if self.form else 0
+        return Mend(field="all_machines", value="1", label=f"Show all {count}")
 
     @property
     def other_machine(self) -> str:
@@ -243,7 +249,7 @@ class DeployPage:
 
 def deploy_page(params: Mapping[str, str], *, person: Person, settle: bool = True) -> DeployPage:
     """The page for what was typed, chosen or linked; `settle` puts suggestions and mends into effect."""
-    clusters = _clusters(person)
+    clusters = list(cluster_queries.visible_clusters(person))
     if not clusters:
         return DeployPage(person=person, params=params)
     values = _values(params, clusters, person=person, settle=settle)
@@ -255,13 +261,6 @@ def deploy_page(params: Mapping[str, str], *, person: Person, settle: bool = Tru
     )
     form.full_clean()
     return DeployPage(person=person, form=form, params=values, changed=frozenset(changed))
-
-
-def _clusters(person: Person) -> list[Cluster]:
-    if not people.may_read(person):
-        return []
-    connected = Cluster.objects.filter(disconnected_at=None).order_by("name")
-    return list(connected.defer("ca_pem", "sealed_credentials", "streams", "capabilities"))
 
 
 def _values(

@@ -45,15 +45,15 @@ class Fit:
 
 
 def fits_for_preset(preset: Preset | None, runtime: Runtime) -> tuple[Fit, ...]:
-    """GPU machines, the best first: fewest nodes, room to spare, then fewest and smallest GPUs."""
+    """GPU machines, the best first: fewest nodes, fewest GPUs, room to spare, then the smallest."""
     machines = [m for m in catalogue.instance_types() if m.cuda]
     fits = [_fit_preset(preset, m, runtime) for m in machines]
     return tuple(
         sorted(
             fits,
             key=lambda f: (
-                *(bool(f.trouble), f.nodes, f.tone == "tight"),
-                *(f.machine.gpus, f.machine.gpu_memory_gib),
+                *(bool(f.trouble), f.nodes, f.machine.gpus),
+                *(f.tone == "tight", f.machine.gpu_memory_gib),
             ),
         )
     )

@@ -79,17 +79,19 @@ def container_problems(choice: ContainerChoice) -> Iterator[FieldProblem]:
 
 
 def _resource_problems(choice: ContainerChoice) -> Iterator[FieldProblem]:
-    cpu, memory = _cpu_pair(choice), _memory_pair(choice)
-    if None in cpu:
+    least_cpu, most_cpu = map(estimator.parse_cpu, (choice.cpu_request, choice.cpu_limit))
+    if least_cpu is None or most_cpu is None:
         yield FieldProblem(field="cpu_limit", message="CPUs as in 2 or 500m.")
-    elif cpu[0] > cpu[1]:
+    elif least_cpu > most_cpu:
         yield FieldProblem(field="cpu_limit", message="Less than what is requested.")
-    if None in memory:
+    memory = (choice.memory_request, choice.memory_limit)
+    least, most = map(estimator.parse_quantity, memory)
+    if least is None or most is None:
         yield FieldProblem(field="memory_limit", message="Memory as in 16Gi.")
-    elif memory[0] > memory[1]:
+    elif least > most:
         yield FieldProblem(field="memory_limit", message="Less than what is requested.")
     else:
-        yield from _memory_problems(choice, memory[1])
+        yield from _memory_problems(choice, most)
 
 
 def _memory_problems(choice: ContainerChoice, limit: int) -> Iterator[FieldProblem]:
@@ -105,17 +107,6 @@ def _memory_problems(choice: ContainerChoice, limit: int) -> Iterator[FieldProbl
             " with this limit Kubernetes would kill it while it loads.",
             mends=(use("memory_limit", size),) if size else (),
         )
-
-
-def _cpu_pair(choice: ContainerChoice) -> tuple[float | None, float | None]:
-    return estimator.parse_cpu(choice.cpu_request), estimator.parse_cpu(choice.cpu_limit)
-
-
-def _memory_pair(choice: ContainerChoice) -> tuple[int | None, int | None]:
-    return (
-        estimator.parse_quantity(choice.memory_request),
-        estimator.parse_quantity(choice.memory_limit),
-    )
 
 
 def _retired_problem(gone: catalogue.Retired) -> FieldProblem:

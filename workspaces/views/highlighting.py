@@ -41,16 +41,16 @@ def _lines(text: str, marks: Mapping[str, str]) -> Iterator[Line]:
 
 
 def _parts(found: re.Match[str]) -> Iterator[tuple[str, str]]:
-    lead, rest = found["indent"] + found["dashes"], found["rest"]
-    if lead:
-        yield "", lead
-    if found["key"]:
-        yield "yk", found["key"]
-        yield "", ":"
-    value = rest.lstrip(" ")
-    if value:
-        yield "", rest[: len(rest) - len(value)]
-        yield _style(value), value
+    value = found["rest"].lstrip(" ")
+    gap = found["rest"][: len(found["rest"]) - len(value)]
+    parts = (
+        ("", found["indent"] + found["dashes"]),
+        ("yk", found["key"]),
+        ("", ":" if found["key"] else ""),
+        ("", gap),
+        (_style(value), value),
+    )
+    yield from ((style, text) for style, text in parts if text)
 
 
 def _style(value: str) -> str:
