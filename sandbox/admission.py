@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import re
 from typing import Any
 
 import orjson
 
-from sandbox import schemas, status
+from sandbox import metadata, schemas, status
 from sandbox.calls import Call
 from sandbox.cluster import AdmissionRequest
 from sandbox.registry import established
-from sandbox.resources import CRDS, NAMESPACES, SECRETS, SERVICES, Key
+from sandbox.resources import CRDS, NAMESPACES, SECRETS, SERVICES
 from sandbox.status import Cause
 
 Object = dict[str, Any]
@@ -21,34 +20,6 @@ SERVER_FIELDS = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
     "managedFields", "resourceVersion", "selfLink",
 )  # fmt: skip
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-SUBDOMAIN_TEXT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-LABEL_1035_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
-    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
-LABEL_VALUE_TEXT = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-NAME_RULES: dict[Key, tuple[re.Pattern[str], int, str]] = {
-    NAMESPACES.key: (_LABEL, 63, LABEL_TEXT),
-    SERVICES.key: (_LABEL_1035, 63, LABEL_1035_TEXT),
-}
 
 
 def check_kind(call: Call, obj: Object) -> None:
@@ -63,14 +34,17 @@ def check_kind(call: Call, obj: Object) -> None:
             f"the API version in the data ({version}) does not match the expected API version "
             f"({call.resource.api_version})"
         )
-    metadata = obj.setdefault("metadata", {})
-    if call.namespace and metadata.setdefault("namespace", call.namespace) != call.namespace:
+    about = obj.setdefault("metadata", {})
+    metadata.check_types(call.resource, about)
+    if not call.resource.namespaced:
+        about.pop("namespace", None)
+    if call.namespace and about.setdefault("namespace", call.namespace) != call.namespace:
         raise status.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
-    if call.name and metadata.setdefault("name", call.name) != call.name:
+    if call.name and about.setdefault("name", call.name) != call.name:
         raise status.bad_request(
-            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"the name of the object ({about['name']}) does not match the name on the URL "
             f"({call.name})"
         )
 
@@ -104,7 +78,7 @@ def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
 
 
 def check_object(call: Call, obj: Object, old: Object | None) -> None:
-    causes = _metadata_causes(call, obj, old)
+    causes = metadata.check_values(call.resource, obj["metadata"], is_new=old is None)
     if call.resource.schema is not None:
         causes += schemas.check(obj, call.resource.schema)
     if causes:
@@ -156,33 +130,6 @@ def _strict_error(call: Call, unknown: list[str], patch: str) -> status.StatusEr
     )
 
 
-def _metadata_causes(call: Call, obj: Object, old: Object | None) -> list[Cause]:
-    metadata = obj["metadata"]
-    name = metadata.get("name") or metadata.get("generateName", "")
-    if not name:
-        text = "Required value: name or generateName is required"
-        return [Cause("FieldValueRequired", "metadata.name", text)]
-    causes = [] if old else _name_causes(call.resource.key, metadata)
-    for value in (metadata.get("labels") or {}).values():
-        if not _LABEL_VALUE.fullmatch(value) or len(value) > 63:
-            text = f"Invalid value: {_quoted(value)}: {LABEL_VALUE_TEXT}"
-            causes.append(Cause("FieldValueInvalid", "metadata.labels", text))
-    return causes
-
-
-def _name_causes(key: Key, metadata: Object) -> list[Cause]:
-    pattern, limit, text = NAME_RULES.get(key, (_SUBDOMAIN, 253, SUBDOMAIN_TEXT))
-    field = "metadata.name" if metadata.get("name") else "metadata.generateName"
-    name = metadata.get("name") or metadata["generateName"].rstrip("-")
-    causes = []
-    if not pattern.fullmatch(name):
-        causes.append(Cause("FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: {text}"))
-    if len(name) > limit:
-        long = f"Invalid value: {_quoted(name)}: must be no more than {limit} characters"
-        causes.append(Cause("FieldValueInvalid", field, long))
-    return causes
-
-
 def _namespace_defaults(call: Call, obj: Object) -> Object:
     labels = obj["metadata"].setdefault("labels", {})
     labels["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
@@ -194,7 +141,7 @@ def _secret_defaults(call: Call, obj: Object) -> Object:
     plain = obj.pop("stringData", None) or {}
     written = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
     data = (obj.get("data") or {}) | written
-    return obj | {"type": obj.get("type", "Opaque")} | ({"data": data} if data else {})
+    return obj | {"type": obj.get("type") or "Opaque"} | ({"data": data} if data else {})
 
 
 def _service_defaults(call: Call, obj: Object) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -49,9 +50,13 @@ def json_answer(
         headers={"Cache-Control": "no-cache, private", "Audit-Id": str(uuid.uuid4())},
     )
     for warning in warnings:
-        escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
-        answer.headers.add("Warning", f'299 - "{escaped}"')
+        answer.headers.add("Warning", f'299 - "{_header_text(warning)}"')
     return answer
+
+
+def _header_text(text: str) -> str:
+    printable = re.sub(r"[\x00-\x1f\x7f]", " ", text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def status_answer(error: status.StatusError) -> web.Response:

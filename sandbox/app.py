@@ -70,6 +70,6 @@ async def _close(runner: web.AppRunner) -> None:
     transports = [each.transport for each in server.connections] if server else []
     await runner.cleanup()
     for transport in transports:
-        if transport is not None:
-            transport.abort()  # type: ignore[attr-defined]  asyncio's transports all have it
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
     await asyncio.sleep(0)

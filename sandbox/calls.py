@@ -46,6 +46,15 @@ class Call:
     def is_dry_run(self) -> bool:
         return _asks_dry_run(self.request.query.getall("dryRun", []))
 
+    def number(self, name: str) -> int | None:
+        """A query parameter that must be a number, where it is given and not empty."""
+        text = self.query.get(name)
+        if not text:
+            return None
+        if not text.isascii() or not text.isdecimal():
+            raise status.bad_request(f'{name}: invalid value "{text}": not a number')
+        return int(text)
+
     @property
     def manager(self) -> str:
         """Without a `fieldManager`, the first word of the User-Agent up to its slash."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Keeper:
         self._cluster = cluster
         self._objects = folder / "objects.json"
         self._logs = folder / "logs.json"
-        self._saved: tuple[int, int] | None = None
+        self._saved_objects = self._saved_logs = -1
 
     def restore(self) -> None:
         if not self._objects.exists():
@@ -35,23 +36,22 @@ class Keeper:
     async def run(self, cluster: Cluster) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            if self._state() != self._saved:
-                await asyncio.to_thread(self._write, *self._dump())
+            for path, content in self._news():
+                await asyncio.to_thread(write_private, path, content)
 
     def save(self) -> None:
-        if self._state() != self._saved:
-            self._write(*self._dump())
+        for path, content in self._news():
+            write_private(path, content)
 
-    def _state(self) -> tuple[int, int]:
-        return (self._cluster.store.version, self._cluster.logbook.written)
-
-    def _dump(self) -> tuple[bytes, bytes]:
-        self._saved = self._state()
-        return dump(self._cluster.store), self._cluster.logbook.dump()
-
-    def _write(self, objects: bytes, logs: bytes) -> None:
-        write_private(self._objects, objects)
-        write_private(self._logs, logs)
+    def _news(self) -> Iterator[tuple[Path, bytes]]:
+        """What has changed since it was last asked for."""
+        store, logbook = self._cluster.store, self._cluster.logbook
+        if store.version != self._saved_objects:
+            self._saved_objects = store.version
+            yield self._objects, dump(store)
+        if logbook.written != self._saved_logs:
+            self._saved_logs = logbook.written
+            yield self._logs, logbook.dump()
 
 
 def dump(store: Store) -> bytes:

@@ -101,8 +101,7 @@ def _page(call: Call, version: int, start: Start | None) -> tuple[list[Stored], 
     rest = iter(_after(_state_at(call, at, start), start))
     if matching:
         rest = (stored for stored in rest if matching(stored.object))
-    limit = int(call.query.get("limit") or 0)
-    page = list(islice(rest, limit or None))
+    page = list(islice(rest, call.number("limit") or None))
     left = sum(1 for _ in rest)
     metadata: dict[str, Any] = {"resourceVersion": str(at)}
     if left:

@@ -99,14 +99,14 @@ def _waiting_reason(pod: Object, container: str) -> str:
 def _options(call: Call) -> LogOptions:
     query = call.query
     since = _moment(query["sinceTime"]) if "sinceTime" in query else None
-    seconds = _number(query.get("sinceSeconds"), "sinceSeconds")
+    seconds = call.number("sinceSeconds")
     if seconds is not None:
         since = call.cluster.clock.now() - timedelta(seconds=seconds)
     return LogOptions(
         follow=is_true(query, "follow"),
         timestamps=is_true(query, "timestamps"),
-        tail_lines=_number(query.get("tailLines"), "tailLines"),
-        limit_bytes=_number(query.get("limitBytes"), "limitBytes"),
+        tail_lines=call.number("tailLines"),
+        limit_bytes=call.number("limitBytes"),
         since=since,
     )
 
@@ -116,14 +116,6 @@ def _moment(text: str) -> datetime:
         return parse_time(text)
     except ValueError as error:
         raise status.bad_request(f"sinceTime: Invalid value: {text}") from error
-
-
-def _number(text: str | None, name: str) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise status.bad_request(f"{name}: Invalid value: {text}: must be a number, not negative")
-    return int(text)
 
 
 def _selected(lines: Iterable[Line], options: LogOptions) -> Sequence[Line]:

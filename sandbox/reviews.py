@@ -26,7 +26,7 @@ async def review(
     media_type = content_type(request)
     if media_type == protobuf.MEDIA_TYPE:
         # kubectl >= 1.32 sends reviews in protobuf and does not fall back to JSON.
-        asked = protobuf.decode_review(body)
+        asked = protobuf.decode_object(body)
     else:
         asked = decode_object(body, media_type)
     answer = REVIEWERS[kind](authority, identity, asked)

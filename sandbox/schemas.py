@@ -59,7 +59,10 @@ def _prune_value(value: Json, schema: Schema, path: str, unknown: list[str]) -> 
 
 
 def set_defaults(value: Json, schema: Schema) -> None:
-    """In place. A null where the schema has a default and is not nullable counts as absent."""
+    """In place. A null counts as absent, unless the schema says that it may be null.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting-and-nullable
+    """
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
         for item in value:
             set_defaults(item, schema["items"])
@@ -70,7 +73,9 @@ def set_defaults(value: Json, schema: Schema) -> None:
 def _default_fields(value: dict[str, Any], schema: Schema) -> None:
     properties = schema.get("properties", {})
     for name, inner in properties.items():
-        if "default" in inner and value.get(name) is None and not inner.get("nullable"):
+        if name in value and value[name] is None and not inner.get("nullable"):
+            del value[name]
+        if name not in value and "default" in inner:
             value[name] = copy.deepcopy(inner["default"])
     for name, here in value.items():
         inner = properties.get(name, schema.get("additionalProperties"))
@@ -92,8 +97,8 @@ def _check(value: Json, schema: Schema, path: str, causes: list[Cause]) -> None:
     if not _has_type(value, schema):
         wanted = schema["type"]
         message = (
-            f'Invalid value: "{_kind_of(value)}": {path} in body must be of type {wanted}: '
-            f'"{_kind_of(value)}"'
+            f'Invalid value: "{kind_of(value)}": {path} in body must be of type {wanted}: '
+            f'"{kind_of(value)}"'
         )
         causes.append(Cause("FieldValueTypeInvalid", path, message))
         return
@@ -127,7 +132,12 @@ def _check_limits(value: Json, schema: Schema, path: str, causes: list[Cause]) -
         supported = ", ".join(_quoted(item) for item in schema["enum"])
         message = f"Unsupported value: {_quoted(value)}: supported values: {supported}"
         causes.append(Cause("FieldValueNotSupported", path, message))
-    said = [said for rule, says in LIMITS.items() if rule in schema for said in says(value, schema)]
+    said = [
+        text
+        for rule, (kind, says) in LIMITS.items()
+        if rule in schema and TYPES[kind](value)
+        for text in says(value, schema)
+    ]
     causes.extend(
         Cause("FieldValueInvalid", path, f"Invalid value: {_quoted(value)}: {path} in body {text}")
         for text in said
@@ -158,12 +168,12 @@ def _max_length(value: Json, schema: Schema) -> list[str]:
     return [] if len(value) <= high else [f"should be at most {high} chars long"]
 
 
-LIMITS: dict[str, Callable[[Json, Schema], list[str]]] = {
-    "minimum": _minimum,
-    "maximum": _maximum,
-    "pattern": _pattern,
-    "minLength": _min_length,
-    "maxLength": _max_length,
+LIMITS: dict[str, tuple[str, Callable[[Json, Schema], list[str]]]] = {
+    "minimum": ("number", _minimum),
+    "maximum": ("number", _maximum),
+    "pattern": ("string", _pattern),
+    "minLength": ("string", _min_length),
+    "maxLength": ("string", _max_length),
 }
 
 
@@ -175,7 +185,7 @@ def _quoted(value: Json) -> str:
     return orjson.dumps(value).decode()
 
 
-def _kind_of(value: Json) -> str:
+def kind_of(value: Json) -> str:
     """The type's name as go-openapi says it."""
     if value is None:
         return "null"

@@ -110,12 +110,12 @@ async def _stream(
 ) -> web.StreamResponse:
     call = watch.call
     version = call.cluster.store.version  # of `initial`: read before anything is awaited
+    deadline = _Deadline(call)
     response = await open_stream(call.request, "application/json")
     for stored in initial:
         await _send(response, watch.initial(stored))
     if is_true(call.query, "sendInitialEvents") and _wants_bookmarks(call):
         await _send(response, watch.bookmark(version, ends_initial=True))
-    deadline = _Deadline(call)
     while (batch := await events.batch(deadline.next_wait_s())) is not None:
         version = call.cluster.store.version  # a bookmark must not run ahead of what was taken
         await _send(response, b"".join(watch.event(event) for event in batch))
@@ -132,7 +132,7 @@ class _Deadline:
 
     def __init__(self, call: Call) -> None:
         self._now = asyncio.get_running_loop().time
-        seconds = float(call.query.get("timeoutSeconds") or random.uniform(*DEADLINE_S))  # noqa: S311
+        seconds = call.number("timeoutSeconds") or random.uniform(*DEADLINE_S)  # noqa: S311
         self._end = self._now() + seconds
         self._every = call.cluster.bookmark_every_s
         self._bookmark = self._next_bookmark()

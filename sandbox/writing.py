@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, apply, patches, status
+from sandbox import admission, apply, patches, protobuf, status
 from sandbox.answers import in_version, object_answer
 from sandbox.auth import Attributes
 from sandbox.calls import Call, content_type, decode, decode_object, read_body
@@ -98,6 +98,8 @@ def _required(call: Call) -> Object:
 
 async def _read_object(call: Call) -> Object:
     kind = content_type(call.request)
+    if kind == protobuf.MEDIA_TYPE and call.resource.kind in protobuf.DECODERS:
+        return protobuf.decode_object(await read_body(call.request))
     if kind not in BODY_TYPES:
         raise status.unsupported_media_type(BODY_TYPES)
     return decode_object(await read_body(call.request), kind)
@@ -258,6 +260,5 @@ def _query_options(call: Call) -> Object:
     options: Object = {"dryRun": call.request.query.getall("dryRun", [])}
     if "propagationPolicy" in call.query:
         options["propagationPolicy"] = call.query["propagationPolicy"]
-    if "gracePeriodSeconds" in call.query:
-        options["gracePeriodSeconds"] = int(call.query["gracePeriodSeconds"])
+    options["gracePeriodSeconds"] = call.number("gracePeriodSeconds")
     return options

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.auth import KAITOWEB, Attributes, Authority, kept_tokens
-from sandbox.protobuf import decode_review
+from sandbox.protobuf import decode_object
 from tests.sandbox.widgets import WIDGETS_PATH
 
 REVIEWS = "/apis/authorization.k8s.io/v1"
@@ -206,7 +206,7 @@ def test_protobuf_review_is_read():
     review = field(1, b"") + field(2, field(1, attributes)) + field(3, b"\x08\x00")
     meta = field(1, b"authorization.k8s.io/v1") + field(2, b"SelfSubjectAccessReview")
 
-    assert decode_review(b"k8s\0" + field(1, meta) + field(2, review)) == {
+    assert decode_object(b"k8s\0" + field(1, meta) + field(2, review)) == {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
         "metadata": {},

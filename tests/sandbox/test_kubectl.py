@@ -105,6 +105,21 @@ def test_kubectl_explains_and_lists_what_there_is(kubectl):
 
 
 @needs_kubectl
+def test_kubectl_creates_what_it_sends_as_protobuf(kubectl):
+    kubectl("create", "namespace", "team-b")
+    kubectl("create", "secret", "generic", "hf", "--from-literal=HF_TOKEN=x", "-n", "team-b")
+    kubectl("create", "configmap", "cm", "--from-literal=a=b", "-n", "team-b")
+    kubectl("create", "serviceaccount", "sa", "-n", "team-b")
+
+    assert kubectl("get", "ns", "team-b", "-o", "jsonpath={.status.phase}") == "Active"
+    path = "jsonpath={.type} {.data}"
+    assert (
+        kubectl("get", "secret", "hf", "-n", "team-b", "-o", path) == 'Opaque {"HF_TOKEN":"eA=="}'
+    )
+    assert kubectl("get", "cm", "cm", "-n", "team-b", "-o", "jsonpath={.data}") == '{"a":"b"}'
+
+
+@needs_kubectl
 def test_kubectl_asks_for_rights(kubectl):
     assert kubectl("auth", "can-i", "create", "widgets") == "yes\n"
     assert "sandbox-admin" in kubectl("auth", "whoami")
