@@ -58,7 +58,7 @@ def diagnose(
     phase = _phase(seen, cause, is_answering)
     return Diagnosis(
         phase=phase,
-        headline=_headline(seen, phase, cause, stages),
+        headline=_headline(seen, phase, cause, stages, progress),
         cause=cause,
         stages=stages,
         reassurance="" if cause or is_answering else _reassurance(seen),
@@ -105,7 +105,13 @@ def _phase(seen: Sight, cause: Cause | None, is_answering: bool) -> Phase:
     return Phase.NOT_READY if was_ready else Phase.ON_THE_WAY
 
 
-def _headline(seen: Sight, phase: Phase, cause: Cause | None, stages: tuple[Stage, ...]) -> str:
+def _headline(
+    seen: Sight,
+    phase: Phase,
+    cause: Cause | None,
+    stages: tuple[Stage, ...],
+    progress: Progress,
+) -> str:
     if seen.workspace.status.state in TUNING_WORDS:
         return TUNING_WORDS[seen.workspace.status.state]
     if phase == Phase.READY:
@@ -114,13 +120,14 @@ def _headline(seen: Sight, phase: Phase, cause: Cause | None, stages: tuple[Stag
         return cause.title
     if phase == Phase.NOT_READY:
         return "Answered before, but its pod is not ready now"
-    return _way_words(seen, next(s for s in stages if s.state == StageState.NOW))
+    current = next(s for s in stages if s.state == StageState.NOW)
+    if current.key == "weights" and not progress.stage:
+        return "Downloading and loading the model"
+    return _way_words(seen, current)
 
 
 def _way_words(seen: Sight, stage: Stage) -> str:
     percent = f", {stage.percent} %" if stage.percent is not None else ""
-    if stage.key == "weights" and not stage.note and stage.percent is None:
-        return "Downloading and loading the model"
     return {
         "accepted": "Waiting for KAITO to take notice",
         "node": "Waiting for the GPU node" if seen.is_gpu else "Waiting for the node",
@@ -154,7 +161,9 @@ def _reassurance(seen: Sight) -> str:
 def _leaving(seen: Sight, gone_at: datetime | None) -> Diagnosis:
     stages = deletion_stages(seen, gone_at)
     if gone_at and not seen.claims:
-        return Diagnosis(phase=Phase.DELETED, headline="Deleted", stages=stages)
+        return Diagnosis(
+            phase=Phase.DELETED, headline="Nothing of it is left in the cluster", stages=stages
+        )
     waiting = "Deleting: waiting for the machine to be released" if seen.claims else "Deleting"
     phase = Phase.DELETED if gone_at else Phase.DELETING
     return Diagnosis(

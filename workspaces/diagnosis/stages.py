@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from workspaces.diagnosis.shapes import Cause, Progress, Stage, StageState
 from workspaces.diagnosis.sightings import Sight, main_container, started_at
-from workspaces.types import ParsedNodeClaim, Recipe, Runtime
+from workspaces.types import ParsedNodeClaim, ParsedPod, Recipe, Runtime
 
 
 def deployment_stages(
@@ -182,26 +183,43 @@ def deletion_stages(sight: Sight, gone_at: datetime | None) -> tuple[Stage, ...]
 
     https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/controllers/workspace_gc_finalizer.go
     """
-    claims, dependents = sight.claims, sight.dependents
+    claims = sight.claims
+    services = [s.name for s in sight.dependents.services]
     ordered = [c.name for c in claims if c.deletion_requested_at is None]
-    stages = (
-        _leaving_stage(
-            "endpoint", "Endpoint closed", [s.name for s in dependents.services], icon="plug-x"
-        ),
-        _leaving_stage("pods", "Pods stopped", [p.name for p in sight.pods], icon="box"),
-        _leaving_stage("claim", "Node claim deleted", ordered, icon="server-2"),
-        _leaving_stage("vm", "Machine released", [c.node or c.name for c in claims], icon="server"),
+    machines = [c.node or c.name for c in claims]
+    leaving = (
+        Stage(key="endpoint", title="Endpoint closed", icon="plug-x", note=", ".join(services)),
+        Stage(key="pods", title="Pods stopped", icon="box", note=_names(sight.pods)),
+        Stage(key="claim", title="Node claim deleted", icon="server-2", note=", ".join(ordered)),
+        Stage(key="vm", title="Machine released", icon="server", note=", ".join(machines)),
     )
+    since = sight.workspace.deletion_requested_at
+    stages = [_leaving_stage(stage, since) for stage in leaving]
     is_gone = gone_at is not None and all(s.state == StageState.DONE for s in stages)
     last = StageState.DONE if is_gone else StageState.TODO
     return (*stages, Stage(key="gone", title="Gone", icon="flag", state=last, ended=gone_at))
 
 
-def _leaving_stage(key: str, title: str, names: list[str], *, icon: str) -> Stage:
-    return Stage(
-        key=key,
-        title=title,
-        icon=icon,
-        state=StageState.NOW if names else StageState.DONE,
-        note=f"still there: {', '.join(names)}" if names else "",
+def _leaving_stage(stage: Stage, since: datetime | None) -> Stage:
+    """Under way as long as its note names something."""
+    if not stage.note:
+        return replace(stage, state=StageState.DONE)
+    return replace(
+        stage,
+        title=_UNDER_WAY[stage.key],
+        state=StageState.NOW,
+        started=since,
+        note=f"still there: {stage.note}",
     )
+
+
+_UNDER_WAY = {
+    "endpoint": "Closing the endpoint",
+    "pods": "Stopping the pods",
+    "claim": "Deleting the node claim",
+    "vm": "Releasing the machine",
+}
+
+
+def _names(pods: Iterable[ParsedPod]) -> str:
+    return ", ".join(p.name for p in pods)

@@ -21,6 +21,7 @@ DOWNLOAD_BYTES = 16 * 1024 * 1024
 LOOK_S = 2.5  # limit of a single look
 SILENCE_S = 75.0  # a followed log that is silent for so long is opened again: rotation can stall it
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+AGAIN = " Trying again."
 ENDED = "This is the end of the previous run's log."
 
 
@@ -97,7 +98,7 @@ async def whole(source: Source) -> AsyncIterator[bytes]:
             async for chunk in response.aiter_bytes():
                 yield chunk
     except _Unavailable as problem:
-        yield f"{problem.notice.text}\n".encode()
+        yield f"{problem.notice.text.removesuffix(AGAIN)}\n".encode()
     except _Silence:
         yield b"The cluster stopped sending; the log is not complete.\n"
 
@@ -156,4 +157,4 @@ def _words(error: ClusterError, source: Source) -> Notice:
         return Notice(
             f"{error.message} kaitoweb needs the right to get pods/log here.", is_last=True
         )
-    return Notice(f"{error.message} Trying again.")
+    return Notice(error.message + AGAIN)

@@ -19,7 +19,12 @@ LOOKED_AT = 400  # lines
 # https://github.com/kaito-project/kaito/blob/v0.12.0/presets/workspace/inference/vllm/inference_api.py
 # https://github.com/vllm-project/vllm/blob/v0.11.0/vllm/model_executor/model_loader/weight_utils.py
 _STAGES = (
-    ("weights", re.compile(r"Downloading|Fetching \d+ files|\.safetensors: |Model args:")),
+    (
+        "weights",
+        re.compile(
+            r"Downloading|while weights download|Fetching \d+ files|\.safetensors: |Model args:"
+        ),
+    ),
     (
         "load",
         re.compile(

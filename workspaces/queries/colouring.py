@@ -10,7 +10,9 @@ Line = tuple[Piece, ...]
 
 _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
 _PATTERNS = {
-    "curl": re.compile(rf"(?P<yw>^curl\b| -{{1,2}}[A-Za-z]+\b)|(?P<ys>{_STRING})|(?P<yn>\b\d+\b)"),
+    "curl": re.compile(
+        rf"(?P<yw>^curl\b| -{{1,2}}[A-Za-z]+\b)|(?P<ys>{_STRING})|(?P<yn>(?<=: )\d+)"
+    ),
     "python": re.compile(
         rf"(?P<yc>\#.*$)|(?P<ys>{_STRING})|(?P<yw>\b(?:from|import|print|False|True)\b)|(?P<yn>\b\d+\b)"
     ),

@@ -127,7 +127,8 @@ class WorkspacePage:
 
     @property
     def topics(self) -> str:
-        return f"workspace-{self.row.uid},clusters"
+        wish = f",operation-{self.open_wish.id}" if self.open_wish else ""
+        return f"workspace-{self.row.uid},clusters{wish}"
 
     @property
     def can_play(self) -> bool:
@@ -150,7 +151,8 @@ class WorkspacePage:
 
     @property
     def can_delete(self) -> bool:
-        return self.may_change and not self.row.deletion_requested_at and not self.is_gone
+        is_leaving = self.row.deletion_requested_at or self.is_gone or self.has_open_wish
+        return self.may_change and not is_leaving
 
     @property
     def why_not_delete(self) -> str:
@@ -208,6 +210,18 @@ class WorkspacePage:
         return next((o for o in wishes if o.status != OperationStatus.REFUSED), None)
 
     @property
+    def open_wish(self) -> Operation | None:
+        """A deletion that was asked for and has not reached the cluster, or failed there."""
+        wish = self.deletion
+        if wish is None or self.is_gone or self.row.deletion_requested_at:
+            return None
+        return None if wish.status == OperationStatus.SUCCEEDED else wish
+
+    @property
+    def has_open_wish(self) -> bool:
+        return bool(self.open_wish and not OperationStatus(self.open_wish.status).is_final)
+
+    @property
     def freed(self) -> str:
         """Machines that went with it."""
         names = self.seen.workspace.status.worker_nodes
@@ -227,6 +241,10 @@ class WorkspacePage:
             note = f"asked for by {wish.person_name}"
             if stage.started:
                 seconds = max(0.0, (stage.started - wish.created_at).total_seconds())
+        last = self.diagnosis.stages[-1].ended
+        if stage.key == "weights" and stage.state == StageState.DONE and not stage.ended and last:
+            note = "download and start together"
+            seconds = (last - stage.started).total_seconds() if stage.started else None
         return StageRow(stage=stage, seconds=seconds, note=note, usual=self._usual_of(stage))
 
     def _usual_of(self, stage: Stage) -> str:

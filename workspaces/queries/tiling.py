@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from workspaces import catalogue
 from workspaces.diagnosis import Diagnosis
 from workspaces.queries.sighting import Seen
-from workspaces.queries.usual import Usual, start_budget_s
+from workspaces.queries.usual import Usual, first_answer, start_budget_s
 from workspaces.types import Phase
 
 
@@ -27,16 +28,15 @@ class Tile:
 
 def tiles_of(seen: Seen, diagnosis: Diagnosis, usual: Usual, now: datetime) -> list[Tile]:
     return [
-        _time_tile(seen, diagnosis, usual),
+        _time_tile(seen, diagnosis, usual, first_answer(seen.row)),
         _next_tile(seen, diagnosis, usual, now),
         _node_tile(seen),
         _benchmark_tile(seen, diagnosis),
     ]
 
 
-def _time_tile(seen: Seen, diagnosis: Diagnosis, usual: Usual) -> Tile:
+def _time_tile(seen: Seen, diagnosis: Diagnosis, usual: Usual, ready: datetime | None) -> Tile:
     created, gone = seen.row.created_at, seen.row.deleted_at
-    ready = diagnosis.stages[-1].ended
     if gone and created:
         return Tile(label="Lived", icon="clock", text=words((gone - created).total_seconds()))
     if diagnosis.phase == Phase.READY and created and ready and ready >= created:
@@ -51,7 +51,8 @@ def _next_tile(seen: Seen, diagnosis: Diagnosis, usual: Usual, now: datetime) ->
     if phase == Phase.READY:
         return Tile(label="Ready for", icon="flag", age=diagnosis.stages[-1].ended)
     if phase != Phase.ON_THE_WAY:
-        return Tile(label=f"{phase.label} for", icon="hourglass", age=row.phase_since)
+        label = "Gone for" if phase == Phase.DELETED else f"{phase.label} for"
+        return Tile(label=label, icon="hourglass", age=row.phase_since)
     budget = start_budget_s(row)
     note = f"KAITO allows {words(budget)} for the start" if budget else ""
     return Tile(label="About to go", icon="hourglass", text=_to_go(seen, usual, now), note=note)
@@ -67,7 +68,8 @@ def _to_go(seen: Seen, usual: Usual, now: datetime) -> str:
 def _node_tile(seen: Seen) -> Tile:
     wanted = seen.workspace.status.target_node_count or seen.row.count
     have = 0 if seen.row.deleted_at else seen.row.node_count
-    note = seen.row.instance_type or "nodes of your own"
+    known = catalogue.instance_type(seen.row.instance_type)
+    note = known.summary if known else seen.row.instance_type or "nodes of your own"
     return Tile(label="Nodes", icon="cpu", text=f"{have} of {wanted}", note=note)
 
 
@@ -79,7 +81,7 @@ def _benchmark_tile(seen: Seen, diagnosis: Diagnosis) -> Tile:
     if not any(s.key == "benchmark" for s in diagnosis.stages):
         note = "KAITO measures vLLM presets only"
         return Tile(label="Benchmark", icon="gauge", text="not measured", note=note)
-    return Tile(label="Benchmark", icon="gauge", text="after the start", note="tokens/min")
+    return Tile(label="Benchmark", icon="gauge", text="after the start", note="in tokens/min")
 
 
 def words(seconds: float) -> str:

@@ -83,6 +83,14 @@ def _spans(created: datetime | None, moments: dict[str, datetime]) -> Iterable[t
             yield stage, (end - start).total_seconds()
 
 
+def first_answer(workspace: Workspace) -> datetime | None:
+    """When it first answered; its condition tells only since when it does so without a break."""
+    rows = Transition.objects.filter(
+        workspace_uid=workspace.uid, subject="InferenceReady", after="True"
+    )
+    return rows.order_by("at").values_list("at", flat=True).first()
+
+
 def start_budget_s(workspace: Workspace) -> int | None:
     """How long KAITO lets a vLLM preset start before Kubernetes restarts it."""
     model = catalogue.preset(workspace.model)

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import connections
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
 from accounts import people
@@ -32,17 +33,17 @@ _HEADERS = {
 
 @login_required
 @require_GET
-async def events(request: HtmxHttpRequest) -> HttpResponse:
+async def events(request: HtmxHttpRequest) -> StreamingHttpResponse:
     """Names of announced topics, never what is in them: the browser then asks for it, and access is judged there."""
     asked = request.GET.get("topics", "").split(",")[:MOST_TOPICS]
     topics = frozenset(t for t in asked if _TOPIC.fullmatch(t))
     person = await request.auser()
     await _release_database()
-    return _stream(_announcements(topics, person.pk, request.session))
+    return _stream(_announcements(topics, str(person.pk), request.session))
 
 
 async def _announcements(
-    topics: frozenset[str], person_pk: int, session: SessionBase
+    topics: frozenset[str], person_pk: str, session: SessionBase
 ) -> AsyncIterator[str]:
     async with fanout.mailbox(topics) as box:
         yield "retry: 3000\n: open\n\n"
@@ -61,7 +62,7 @@ async def _announcements(
 @require_GET
 async def pod_logs(
     request: HtmxHttpRequest, cluster: str, namespace: str, name: str
-) -> HttpResponse:
+) -> StreamingHttpResponse:
     """The log of one container of the workspace: followed as events, or with ?download= as a file."""
     source = await sync_to_async(_source)(request, cluster, namespace, name)
     await _release_database()
@@ -120,11 +121,11 @@ async def _release_database() -> None:
     await sync_to_async(connections.close_all)()
 
 
-async def _still_reads(person_pk: int, session: SessionBase) -> bool:
+async def _still_reads(person_pk: str, session: SessionBase) -> bool:
     """Signed in still, and allowed to read still."""
 
     def ask() -> bool:
-        person = people.User.objects.filter(pk=person_pk).first()
+        person = User.objects.filter(pk=person_pk).first()
         is_here = session.session_key is None or session.exists(session.session_key)
         connections.close_all()
         return bool(person and is_here and people.may_read(person))
