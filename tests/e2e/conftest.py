@@ -81,10 +81,10 @@ def make_page(browser, stack):
 def sign_in(stack):
     def sign_in(page, *, password=None):
         page.goto("/")
-        page.get_by_label("Username").fill("admin")
+        page.get_by_label("User name").fill("admin")
         page.get_by_label("Password").fill(password or stack.password)
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/workspaces/**")
+        page.wait_for_url(lambda url: "/sign-in/" not in url)
         return page
 
     return sign_in
