@@ -88,9 +88,9 @@ def _seen(
     if target.kind == WORKSPACES.kind:
         return partial(rows.see_workspace, cluster, raw, listed=listed)
     if target.kind == EVENTS.kind:
-        event = parsing.parse_event(raw)
-        interesting = happenings.is_of_interest(event)
-        return partial(happenings.see_event, cluster, event) if interesting else None
+        return (
+            partial(happenings.see_event, cluster, raw) if happenings.is_about_ours(raw) else None
+        )
     home = joining.home_of(raw)
     return partial(dependents.see_dependent, cluster, raw, home, listed=listed) if home else None
 

@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from clusters.models import Cluster
 from clusters.versions import is_newer
+from workspaces import parsing
 from workspaces.mirror import joining, rows, transitions
 from workspaces.mirror.joining import Home
 from workspaces.mirror.rows import Topics
 from workspaces.models import ClusterEvent, Dependent, Workspace
-from workspaces.types import ParsedEvent
+from workspaces.types import ParsedEvent, RawObject
 
 WAITING_AT_MOST = 2000
 
@@ -50,11 +51,14 @@ class _Waiting:
 waiting = _Waiting()
 
 
-def is_of_interest(event: ParsedEvent) -> bool:
-    return event.object_kind == "Workspace" or event.object_kind in joining.DEPENDENT_KINDS
+def is_about_ours(raw: RawObject) -> bool:
+    """Whether it is about a kind of object that belongs to workspaces."""
+    kind = parsing.text(parsing.mapping(raw.get("involvedObject")).get("kind"))
+    return kind == "Workspace" or kind in joining.DEPENDENT_KINDS
 
 
-def see_event(cluster: Cluster, event: ParsedEvent) -> Topics:
+def see_event(cluster: Cluster, raw: RawObject) -> Topics:
+    event = parsing.parse_event(parsing.redacted(raw))
     home = joining.home_of_event(cluster, event)
     if home is None:
         waiting.put(cluster, event)

@@ -31,16 +31,17 @@ EVERYBODY = "workspaces"  # lists, tiles and counts
 
 def see_workspace(cluster: Cluster, raw: RawObject, *, listed: bool) -> Topics:
     """Insert or update the row of this uid; an older version is ignored, unless a full list reports it."""
-    now, parsed = timezone.now(), parsing.parse_workspace(raw)
+    now, clean = timezone.now(), parsing.redacted(raw)
+    parsed, managers = parsing.parse_workspace(clean), parsing.summarise_managers(raw)
+    copied = _copied(clean, parsed) | {"managers": managers, "seen_at": now}
     row = Workspace.objects.filter(cluster=cluster, uid=parsed.uid).first()
     if row is None:
-        return _insert(cluster, raw, parsed, now)
+        return _insert(Workspace(cluster=cluster, uid=parsed.uid, **copied), parsed, now)
     if not listed and not is_newer(parsed.resource_version, row.resource_version):
         return set()
     before = parsing.parse_workspace(row.raw)
-    copied = _copied(raw, parsed) | {"deleted_at": None}
-    is_news = substance(copied["raw"]) != substance(row.raw) or row.deleted_at is not None
-    _update(row, copied | {"seen_at": now})
+    is_news = substance(clean) != substance(row.raw) or row.deleted_at is not None
+    _update(row, copied | {"deleted_at": None})
     if not is_news:
         return set()
     transitions.write(row, transitions.workspace_changes(before, parsed), now=now)
@@ -82,9 +83,8 @@ def conclude(row: Workspace, *, now: datetime) -> Topics:
     return {EVERYBODY, f"workspace-{row.uid}"}
 
 
-def _insert(cluster: Cluster, raw: RawObject, parsed: ParsedWorkspace, now: datetime) -> Topics:
-    topics = _displace(cluster, parsed)
-    row = Workspace(cluster=cluster, uid=parsed.uid, seen_at=now, **_copied(raw, parsed))
+def _insert(row: Workspace, parsed: ParsedWorkspace, now: datetime) -> Topics:
+    topics = _displace(row)
     _adopt(row, parsed)
     row.save(force_insert=True)
     transitions.write(row, _history(row, parsed), now=now)
@@ -104,12 +104,11 @@ def _history(row: Workspace, parsed: ParsedWorkspace) -> list[Change]:
     ]
 
 
-def _displace(cluster: Cluster, parsed: ParsedWorkspace) -> Topics:
+def _displace(row: Workspace) -> Topics:
     """A name belongs to one living object: whoever had it is gone, though its end was not seen yet."""
-    former = Workspace.objects.filter(
-        cluster=cluster, namespace=parsed.namespace, name=parsed.name, deleted_at=None
-    )
-    return {topic for row in former for topic in lose_workspace(row)}
+    living = Workspace.objects.filter(cluster_id=row.cluster_id, deleted_at=None)
+    former = living.filter(namespace=row.namespace, name=row.name)
+    return {topic for other in former for topic in lose_workspace(other)}
 
 
 def _adopt(row: Workspace, parsed: ParsedWorkspace) -> None:
@@ -145,7 +144,7 @@ def dependent_changes(before: RawObject | None, dependent: Dependent) -> list[Ch
     return []
 
 
-def _copied(raw: RawObject, parsed: ParsedWorkspace) -> dict[str, Any]:
+def _copied(clean: RawObject, parsed: ParsedWorkspace) -> dict[str, Any]:
     return {
         "namespace": parsed.namespace,
         "name": parsed.name,
@@ -156,8 +155,7 @@ def _copied(raw: RawObject, parsed: ParsedWorkspace) -> dict[str, Any]:
         "runtime": parsed.runtime.value,
         "instance_type": parsed.instance_type[:63],
         "count": max(parsed.count, 0),
-        "raw": parsing.redacted(raw),
-        "managers": parsing.summarise_managers(raw),
+        "raw": clean,
         "created_at": parsed.created_at,
         "deletion_requested_at": parsed.deletion_requested_at,
     }

@@ -32,7 +32,8 @@ def _scrubbed(value: object) -> object:
         return {key: _scrubbed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_scrubbed(item) for item in value]
-    return _IN_TEXT.sub(REDACTED, value) if isinstance(value, str) else value
+    # PostgreSQL keeps no NUL, neither in text nor in jsonb.
+    return _IN_TEXT.sub(REDACTED, value.replace("\x00", "")) if isinstance(value, str) else value
 
 
 def summarise_managers(raw: RawObject) -> list[dict[str, Any]]:
