@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.clock import parse_time, rfc3339
-from sandbox.resources import EVENTS
+from sandbox.resources import EVENTS, NAMESPACES
 from sandbox.store import Store
 
 KEPT_FOR = timedelta(hours=1)
@@ -35,6 +35,8 @@ class Recorder:
     def record(self, obj: Raw, kind: str, reason: str, message: str, component: str) -> None:
         """`kind` is Normal or Warning; `component` who says it."""
         self._sweep()
+        if self._is_ending(obj["metadata"].get("namespace", "default")):
+            return
         same = (obj["metadata"]["uid"], reason, message, component)
         known = self._store.get(EVENTS, *self._names[same]) if same in self._names else None
         if known is not None:
@@ -45,6 +47,11 @@ class Recorder:
         event = self._new(obj, component)
         event |= {"type": kind, "reason": reason, "message": message}
         self._remember(self._store.create(EVENTS, event, manager=component))
+
+    def _is_ending(self, namespace: str) -> bool:
+        """Nothing can be created in a namespace that is going; an event would hold it for ever."""
+        found = self._store.peek(NAMESPACES, None, namespace)
+        return found is not None and "deletionTimestamp" in found.object["metadata"]
 
     def _new(self, obj: Raw, component: str) -> Raw:
         metadata, now = obj["metadata"], rfc3339(self._now())

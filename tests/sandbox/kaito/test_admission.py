@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer
 
+from sandbox.app import build_cluster
 from sandbox.kaito.admission import denial, validate_create, validate_update
 from sandbox.kaito.fielderrors import render
 from sandbox.kaito.presets import SKUS
+from sandbox.resources import WORKSPACES
+from sandbox.server import make_app
 from tests.sandbox.kaito.builders import changed, preset_workspace, template_workspace
 
 CONFIG = "inference_config.yaml"
@@ -461,3 +466,25 @@ def test_same_messages_are_merged_and_all_are_sorted():
     told = render(validate_update(changed(old, changes), old))
 
     assert told == "field is immutable: inference.preset, resource.count, resource.labelSelector"
+
+
+PATH = "/apis/kaito.sh/v1beta1/namespaces/default/workspaces"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("dry_run", ["", "?dryRun=All"])
+async def test_refusal_is_a_bad_request(dry_run):
+    cluster = build_cluster(None, seed=False)
+    headers = {"Authorization": f"Bearer {cluster.authority.tokens['admin']}"}
+    async with TestServer(make_app(cluster)) as server, aiohttp.ClientSession() as session:
+        url = server.make_url(PATH + dry_run)
+        async with session.post(url, json=preset_workspace(preset="x"), headers=headers) as answer:
+            body = await answer.json()
+
+    assert answer.status == 400
+    assert (body["kind"], body["reason"], body["code"]) == ("Status", "BadRequest", 400)
+    assert body["message"] == (
+        'admission webhook "validation.workspace.kaito.sh" denied the request: validation failed: '
+        "invalid value: Unsupported inference preset name x: inference.presetName"
+    )
+    assert cluster.store.list(WORKSPACES) == []

@@ -10,6 +10,7 @@ from sandbox.app import build_cluster
 from sandbox.clock import Clock
 from sandbox.resources import (
     CONTROLLERREVISIONS,
+    NAMESPACES,
     NODECLAIMS,
     NODES,
     PODS,
@@ -78,6 +79,21 @@ async def test_deletion_releases_the_node_at_the_end():
     assert told.index("workspace gone") < told.index("node gone")
     for kind in (CONTROLLERREVISIONS, NODES, PODS, SERVICES, STATEFULSETS):
         assert store.list(kind) == []
+
+
+@pytest.mark.asyncio
+async def test_namespace_goes_with_its_workspaces():
+    cluster = build_cluster(None, speed=SPEED, seed=False)
+    store = cluster.store
+    async with cluster.running():
+        store.create(WORKSPACES, preset_workspace(), manager="test")
+        await until(lambda: store.list(PODS))
+
+        store.delete(NAMESPACES, None, "default", manager="test")
+        await until(lambda: store.peek(NAMESPACES, None, "default") is None)
+        await until(lambda: not store.list(NODECLAIMS))
+
+    assert store.list(PODS) == []
 
 
 @pytest.mark.asyncio

@@ -66,6 +66,19 @@ def test_earlier_look_replaces_the_later_one():
     assert seen == ["a"]
 
 
+def test_later_look_does_not_put_off_the_earlier_one():
+    times = []
+    _cluster, engine, clock = make_engine(
+        lambda *_: times.append((clock.moment - START).total_seconds())
+    )
+
+    engine.enqueue(("map", "default", "a"), 1)
+    engine.enqueue(("map", "default", "a"), 10)
+    engine.run_until(clock, START + timedelta(seconds=20))
+
+    assert times == [1]
+
+
 def test_fault_of_one_object_leaves_the_others_alone(caplog):
     seen = []
 

@@ -39,6 +39,12 @@ def test_quota_refusal_reaches_the_workspace():
     launched = next(each for each in claim["status"]["conditions"] if each["type"] == "Launched")
     assert (launched["status"], launched["reason"]) == ("False", "SubscriptionQuotaReached")
     assert launched["message"].startswith(QUOTA_TEXT)
+    ready = next(each for each in claim["status"]["conditions"] if each["type"] == "Ready")
+    assert (ready["status"], ready["reason"], ready["message"]) == (
+        "False",
+        "UnhealthyDependents",
+        "Initialized=Unknown, Launched=False, Registered=Unknown",
+    )
     for kind in ("NodeClaimReady", "ResourceReady"):
         condition = theatre.condition(kind)
         assert condition["reason"] == "SubscriptionQuotaReached"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sandbox.clock import parse_time
 from sandbox.kaito.podspecs import BASE_IMAGE
 from sandbox.resources import (
+    CONFIGMAPS,
     CONTROLLERREVISIONS,
+    EVENTS,
     NODECLAIMS,
     NODES,
     PODS,
@@ -177,6 +180,20 @@ def test_pod_of_a_preset():
         "Started",
         "Unhealthy",
     ]
+    probes = [each for each in theatre.store.list(EVENTS) if each["reason"] == "Unhealthy"]
+    assert [each["count"] for each in probes] == [3]
+
+
+def test_pod_conditions_keep_their_times():
+    theatre = Theatre()
+    theatre.create(preset_workspace())
+    theatre.run(60)
+
+    conditions = {each["type"]: each for each in theatre.pod()["status"]["conditions"]}
+    times = [
+        parse_time(conditions[kind]["lastTransitionTime"]) for kind in ("PodScheduled", "Ready")
+    ]
+    assert (times[1] - times[0]).total_seconds() > 10
 
 
 def test_performance_is_read_from_the_log():
@@ -357,6 +374,82 @@ def test_adapter_that_breaks_an_update_rule_leaves_the_workspace_untouched():
 
     assert "finalizers" not in theatre.workspace()["metadata"]
     assert "status" not in theatre.workspace()
+
+
+def test_target_is_never_worked_out_again():
+    theatre = Theatre()
+    theatre.create(preset_workspace(preset="qwen2.5-coder-32b-instruct"))
+    theatre.run(60)
+    config = {"inference_config.yaml": "vllm: {max-model-len: 150000}"}
+    metadata = {"name": "config", "namespace": "default"}
+    theatre.store.create(CONFIGMAPS, {"metadata": metadata, "data": config}, manager="test")
+    workspace = theatre.workspace()
+    workspace["inference"]["config"] = "config"
+
+    theatre.store.update(WORKSPACES, workspace, manager="test")
+    theatre.run(60)
+
+    assert theatre.workspace()["metadata"]["annotations"]["workspace.kaito.io/revision"] == "2"
+    assert theatre.workspace()["status"]["targetNodeCount"] == 2
+
+
+def test_configured_context_counts_for_the_estimate():
+    theatre = Theatre()
+    config = {"inference_config.yaml": "vllm: {max-model-len: 150000}"}
+    metadata = {"name": "config", "namespace": "default"}
+    theatre.store.create(CONFIGMAPS, {"metadata": metadata, "data": config}, manager="test")
+    workspace = preset_workspace(preset="qwen2.5-coder-32b-instruct")
+
+    theatre.create(changed(workspace, {"inference.config": "config"}))
+    theatre.run(0)
+
+    assert theatre.workspace()["status"]["targetNodeCount"] == 3
+
+
+def test_template_with_two_replicas_starts_them_in_order():
+    theatre = Theatre()
+    theatre.create(changed(template_workspace(), {"resource.count": 2}))
+
+    theatre.run_until(lambda: theatre.pod("bloomz-0") is not None)
+    theatre.run(3)
+    early = theatre.pod("bloomz-1")
+    theatre.run(60)
+
+    assert early is None
+    assert theatre.workspace("bloomz")["status"]["state"] == "Ready"
+    assert len({pod["spec"]["nodeName"] for pod in theatre.store.list(PODS)}) == 2
+
+
+def test_deleted_node_takes_its_claim_and_is_replaced():
+    theatre = Theatre()
+    theatre.create(template_workspace())
+    theatre.run(60)
+    before = theatre.store.list(NODES)[0]["metadata"]["name"]
+
+    theatre.store.delete(NODES, None, before)
+    theatre.run(5)
+    theatre.store.delete(PODS, "default", "bloomz-0", grace_s=0)
+    theatre.run(60)
+
+    assert before not in [each["metadata"]["name"] for each in theatre.store.list(NODES)]
+    assert len(theatre.store.list(NODECLAIMS)) == 1
+    assert theatre.workspace("bloomz")["status"]["state"] == "Ready"
+
+
+def test_node_stays_until_its_pods_have_ended():
+    theatre = Theatre()
+    theatre.create(template_workspace())
+    theatre.run(60)
+    node = theatre.store.list(NODES)[0]["metadata"]["name"]
+
+    theatre.store.delete(NODECLAIMS, None, theatre.store.list(NODECLAIMS)[0]["metadata"]["name"])
+    theatre.run(30)
+    held = theatre.store.get(NODES, None, node)
+    theatre.store.delete(PODS, "default", "bloomz-0", grace_s=0)
+    theatre.run(10)
+
+    assert held["spec"]["unschedulable"] is True
+    assert theatre.store.get(NODES, None, node) is None
 
 
 def test_lost_node_claim_is_replaced():
