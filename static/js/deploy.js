@@ -25,7 +25,7 @@ function showBusy(isBusy) {
 
 // A mend takes its own button away; the field that it has mended is where one goes on.
 function followMend(event) {
-  const name = event.detail.requestConfig.parameters.set?.split("=")[0];
+  const name = event.detail.requestConfig.formData.get("set")?.split("=")[0];
   if (name) document.getElementById(`f-${name}`)?.focus({ preventScroll: true });
 }
 

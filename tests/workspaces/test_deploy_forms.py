@@ -105,7 +105,7 @@ def test_suggested_name_is_not_taken_by_a_workspace_or_a_wish(cluster, dora):
     make_workspace(cluster=cluster, name="phi-4-mini-instruct")
     make_operation(cluster, dora, name="phi-4-mini-instruct-2")
     make_operation(cluster, dora, name="phi-4-mini-instruct-3", status="failed")
-    make_workspace(cluster=cluster, name="phi-4-mini-instruct-4", story="gone")
+    make_workspace(cluster=cluster, name="phi-4-mini-instruct-3", story="gone")
 
     assert deploy_page({}, person=dora).form.spec.name == "phi-4-mini-instruct-3"
 

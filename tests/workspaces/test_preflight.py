@@ -54,6 +54,11 @@ def invalid(detail, causes=()):
             "label",
             "KAITO cannot use this label.",
         ),
+        (
+            "invalid value: odd in a new way: inference.presetName",
+            "preset",
+            "KAITO does not accept this model.",
+        ),
         ("field is immutable: resource.count", "", "KAITO refused it."),
         ("something that KAITO has not said before", "", "KAITO refused it."),
     ],
