@@ -10,7 +10,7 @@ from sandbox import status
 from sandbox.objects import Object, Stored
 from sandbox.resources import Key, Resource
 
-LIMIT = 20_000
+LIMIT = 5_000  # to twice as many are kept: some 100 MB when all are Workspaces
 
 
 class Event(NamedTuple):

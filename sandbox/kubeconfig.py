@@ -46,5 +46,11 @@ def write_kubeconfigs(folder: Path, url: str, cluster: Cluster) -> None:
         write_private(folder / file_name, text.encode())
 
 
+def remove_kubeconfigs(folder: Path) -> None:
+    """Those of an earlier run lead nowhere: that a file is there says that the API answers."""
+    for file_name in FILES.values():
+        (folder / file_name).unlink(missing_ok=True)
+
+
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()

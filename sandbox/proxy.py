@@ -31,11 +31,15 @@ NOT_FORWARDED = HOP_BY_HOP | {"authorization", "host", "content-length"}
 
 
 async def session(app: web.Application) -> Any:  # noqa: ANN401  an aiohttp cleanup context
-    """No limit on time or connections: a model may think for minutes."""
+    """No limit on time or connections, since a model may think for minutes; and no header of its
+    own, since the answer is for somebody else."""
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, auto_decompress=False
+        connector=connector,
+        timeout=timeout,
+        auto_decompress=False,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
     ) as client:
         app[SESSION] = client
         yield

@@ -119,8 +119,9 @@ def _updated(
 ) -> Object:
     """An apply has already worked out who owns what; for the others the store does."""
     fitted = admission.fit_schema(call, new, patch=patch)
-    admission.check_object(call, fitted, old)
-    admission.call_webhooks(call, "UPDATE", _as_written(call, old, fitted), old)
+    shown = _as_written(call, old, fitted)
+    admission.check_object(call, shown, old)
+    admission.call_webhooks(call, "UPDATE", shown, old)
     return call.cluster.store.update(
         call.resource,
         fitted,
@@ -131,7 +132,7 @@ def _updated(
 
 
 def _as_written(call: Call, old: Object, new: Object) -> Object:
-    """What a webhook is shown: each endpoint changes only its own part of the object."""
+    """What is judged: each endpoint changes only its own part of the object."""
     if call.target.subresource == "status":
         return old | {"status": new.get("status")}
     if not call.resource.has_status:

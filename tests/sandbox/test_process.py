@@ -74,6 +74,9 @@ def test_it_serves_stops_at_once_and_remembers(tmp_path):
 
 def test_a_taken_port_is_said(tmp_path):
     process, url = start(tmp_path / "one", "--no-seed")
+    left_over = tmp_path / "two" / "sandbox" / "kubeconfig"
+    left_over.parent.mkdir(parents=True)
+    left_over.write_text("of an earlier run")
     port = url.rsplit(":", 1)[1]
 
     second = subprocess.run(
@@ -87,4 +90,4 @@ def test_a_taken_port_is_said(tmp_path):
 
     assert second.returncode == 1
     assert f"cannot listen on port {port}" in second.stderr
-    assert not (tmp_path / "two" / "sandbox" / "kubeconfig").exists()
+    assert not left_over.exists()

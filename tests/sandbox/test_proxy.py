@@ -1,6 +1,7 @@
 """The service proxy: which pod, what passes, and the three ways in which nothing answers."""
 
 import asyncio
+import io
 
 import pytest
 import pytest_asyncio
@@ -53,7 +54,7 @@ class Backend:
 @pytest_asyncio.fixture
 async def backend():
     made = Backend()
-    app = web.Application()
+    app = web.Application(client_max_size=10_000_000)
     app.router.add_get("/base/v1/stream", made.stream)
     app.router.add_get("/base/v1/broken", made.broken)
     app.router.add_route("*", "/{path:.*}", made.echo)
@@ -117,6 +118,28 @@ async def test_the_token_stays_with_the_server(api, served):
     assert "Authorization" not in served.headers
     assert (served.headers["X-Own"], served.headers["Cookie"]) == ("kept", "kept=too")
     assert served.headers["X-Forwarded-Uri"] == f"{PROXY}/health"
+
+
+async def test_no_headers_are_made_up(api, served):
+    async with api.session.get(
+        f"{api.url}{PROXY}/health",
+        headers={"Authorization": f"Bearer {api.cluster.authority.tokens['admin']}"},
+        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+    ):
+        pass
+
+    assert sorted(served.headers) == [
+        "Host", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Uri",
+    ]  # fmt: skip
+
+
+async def test_a_large_body_passes(api, served):
+    async with api.session.post(
+        f"{api.url}{PROXY}/v1/x",
+        data=io.BytesIO(b"z" * 3_500_000),
+        headers={"Authorization": f"Bearer {api.cluster.authority.tokens['admin']}"},
+    ) as answer:
+        assert len((await answer.json())["body"]) == 3_500_000
 
 
 async def test_answer_headers_pass(api, served):

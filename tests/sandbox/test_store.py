@@ -173,6 +173,29 @@ def test_update_takes_ownership_of_what_it_changed(store):
     }
 
 
+def test_removing_a_field_ends_its_ownership(store):
+    obj = store.create(WIDGETS, widget(colour="red"), manager="alice")
+
+    changed = store.update(WIDGETS, obj | {"spec": {"size": 1}}, manager="bob")
+
+    owners = {entry["manager"]: entry["fieldsV1"] for entry in changed["metadata"]["managedFields"]}
+    assert owners == {"alice": {"f:spec": {".": {}, "f:size": {}}}}
+
+
+def test_a_status_has_an_owner_of_its_own(store):
+    obj = store.create(WIDGETS, widget(), manager="alice")
+
+    changed = store.update(
+        WIDGETS, obj | {"status": {"phase": "Ready"}}, manager="alice", subresource="status"
+    )
+
+    entries = changed["metadata"]["managedFields"]
+    assert [(entry.get("subresource"), sorted(entry["fieldsV1"])) for entry in entries] == [
+        (None, ["f:spec"]),
+        ("status", ["f:status"]),
+    ]
+
+
 def test_finalizers_hold_an_object_back(store):
     obj = widget()
     obj["metadata"]["finalizers"] = ["example.com/wait"]

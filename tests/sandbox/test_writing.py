@@ -222,6 +222,20 @@ async def test_status_has_an_endpoint_of_its_own(api):
     assert (after["status"], after["spec"]["size"]) == ({"phase": "Ready"}, 2)
 
 
+async def test_a_status_that_is_ignored_is_not_judged(api):
+    await api.post(WIDGETS_PATH, widget())
+
+    code, obj = await api.merge(f"{WIDGETS_PATH}/w", {"status": {"ready": "no boolean"}})
+
+    assert (code, "status" in obj) == (200, False)
+
+
+async def test_nulls_count_as_absent(api):
+    code, obj = await api.post(WIDGETS_PATH, widget(colour=None, tags=None))
+
+    assert (code, obj["spec"]) == (201, {"size": 1, "colour": "red"})
+
+
 async def test_a_webhook_judges_what_would_be_stored(api, cluster):
     asked: list[AdmissionRequest] = []
 

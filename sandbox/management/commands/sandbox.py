@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from sandbox.app import build_cluster, serving
 from sandbox.cluster import Cluster
-from sandbox.kubeconfig import write_kubeconfigs
+from sandbox.kubeconfig import remove_kubeconfigs, write_kubeconfigs
 
 
 class Command(BaseCommand):
@@ -32,6 +32,7 @@ class Command(BaseCommand):
         speed = float(str(options["speed"]))
         if speed <= 0:
             raise CommandError("--speed must be greater than 0")
+        remove_kubeconfigs(folder)
         model_url = options["model_url"]
         cluster = build_cluster(
             folder,
