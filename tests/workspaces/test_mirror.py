@@ -197,6 +197,17 @@ def test_conditions_become_the_timeline_with_the_clusters_times(feeder):
     assert (last.at, last.workspace_uid) == (NOW - timedelta(minutes=1), "uid-team-a-phi-4")
 
 
+def test_reason_of_a_condition_alone_is_a_transition(feeder):
+    feeder.see(builders.raw_workspace(status=builders.pending_status()))
+    status = builders.pending_status()
+    status["conditions"][0]["reason"] = "LaunchFailed"
+
+    feeder.see(builders.raw_workspace(status=status), version=101)
+
+    assert timeline("NodeClaimReady") == [("", "False"), ("False", "False")]
+    assert Transition.objects.filter(subject="NodeClaimReady").last().reason == "LaunchFailed"
+
+
 def test_message_of_a_condition_alone_is_no_transition(feeder):
     feeder.see(builders.raw_workspace(status=builders.pending_status()))
     status = builders.pending_status()
@@ -498,6 +509,26 @@ def test_node_of_a_former_namesake_does_not_count(feeder):
     feeder.see(builders.raw_workspace(uid="new", status=builders.pending_status()), version=200)
 
     assert Workspace.objects.get(uid="new").phase == "on-the-way"
+
+
+def test_service_of_a_former_namesake_does_not_count(feeder):
+    feeder.see(builders.raw_workspace(status=builders.ready_status()))
+
+    feeder.see(owned(builders.raw_service(address="203.0.113.7"), uid="uid-of-the-former"))
+
+    assert workspace().external_address == ""
+
+
+def test_older_version_of_a_dependent_is_ignored_unless_listed(feeder):
+    feeder.see(builders.raw_workspace(status=builders.ready_status()))
+    service = owned(builders.raw_service(address="203.0.113.7"))
+    feeder.see(service, version=20)
+
+    assert feeder.see(owned(builders.raw_service(address="203.0.113.1")), version=19) == []
+    assert workspace().external_address == "203.0.113.7"
+
+    feeder.see(owned(builders.raw_service(address="203.0.113.1")), version=19, listed=True)
+    assert workspace().external_address == "203.0.113.1"
 
 
 def test_node_that_outlives_its_workspace_stays_until_it_is_gone(feeder):

@@ -109,6 +109,14 @@ def test_carry_out_twice_changes_the_cluster_once(api, wish):
     assert outcomes() == ["requested", "succeeded"]
 
 
+def test_carry_out_leaves_what_another_has_taken(api, wish):
+    states.mark_running(wish.pk, worker="another")
+
+    operations.carry_out(wish.pk)
+
+    assert (status(wish), wish.taken_by, api.writes) == ("running", "another", [])
+
+
 def test_carry_out_ignores_an_unknown_id(api):
     operations.carry_out(uuid.uuid4())
 
@@ -394,6 +402,16 @@ def test_sweep_sends_what_is_due_again(wish, sent, api):
 
     assert operations.sweep() == 1
     assert sent == [wish.pk]
+
+
+def test_sweep_sends_at_once_what_was_sent_for_an_earlier_attempt(wish, sent, api):
+    Operation.objects.update(created_at=timezone.now() - timedelta(seconds=10))
+    operations.sweep()
+    api.script = [LOST_ANSWER]
+    operations.carry_out(wish.pk)
+    make_due(wish)
+
+    assert operations.sweep() == 1
 
 
 def test_sweep_keeps_what_the_broker_did_not_take(wish, monkeypatch):

@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.people import Caller
 from audit.models import Entry
@@ -189,6 +189,14 @@ def test_deploy_workspace_refuses_a_name_under_way(cluster, by, alice):
 
     with pytest.raises(Refused, match="alice is already deploying phi-4"):
         services.deploy_workspace(SPEC, cluster=cluster, by=by, key="k")
+
+
+def test_refusal_cannot_be_lost_in_a_transaction_of_the_caller(file_database, django_user_model):
+    cluster = builders.make_cluster()
+    bob = Caller(person=django_user_model.objects.create_user("bob"))
+
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        services.deploy_workspace(SPEC, cluster=cluster, by=bob, key="k")
 
 
 def test_delete_workspace_is_bound_to_the_uid(cluster, by):

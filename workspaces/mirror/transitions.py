@@ -53,23 +53,23 @@ def write(workspace: Workspace, changes: Iterable[Change], *, now: datetime) -> 
     of_workspace = Transition.objects.filter(
         cluster_id=workspace.cluster_id, workspace_uid=workspace.uid
     )
-    there = set(of_workspace.values_list("subject", "after", "at"))
-    Transition.objects.bulk_create(r for r in rows if (r.subject, r.after, r.at) not in there)
+    there = set(of_workspace.values_list("subject", "after", "reason", "at"))
+    fresh = [r for r in rows if (r.subject, r.after, r.reason, r.at) not in there]
+    Transition.objects.bulk_create(fresh)
 
 
 def workspace_changes(before: ParsedWorkspace | None, after: ParsedWorkspace) -> Iterator[Change]:
     """Conditions whose status or reason moved, and KAITO's state."""
     for condition in after.status.conditions:
         earlier = before.status.condition(condition.type) if before else None
-        if earlier is None or (earlier.status, earlier.reason) != (
-            condition.status,
-            condition.reason,
-        ):
+        status, reason = (earlier.status, earlier.reason) if earlier else ("", "")
+        if (status, reason) != (condition.status, condition.reason):
             yield Change(
                 subject=condition.type,
-                before=earlier.status if earlier else "",
+                before=status,
                 after=condition.status,
-                at=condition.since,
+                # lastTransitionTime is that of the status; a reason changes without moving it.
+                at=condition.since if status != condition.status else None,
                 reason=condition.reason,
                 message=condition.message,
             )
