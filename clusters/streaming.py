@@ -33,7 +33,7 @@ def open_client(cluster: Cluster) -> httpx.AsyncClient:
     if secrets.get("token"):
         headers["Authorization"] = f"Bearer {secrets['token']}"
     transport = httpx.AsyncHTTPTransport(
-        verify=_tls(cluster, secrets), trust_env=False, limits=LIMITS, socket_options=SOCKET_OPTIONS
+        verify=_tls(cluster, secrets), limits=LIMITS, socket_options=SOCKET_OPTIONS
     )
     return httpx.AsyncClient(
         base_url=cluster.endpoint,

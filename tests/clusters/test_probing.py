@@ -9,7 +9,7 @@ from clusters.gateway import Gateway
 from clusters.kubeconfigs import parse_kubeconfig
 from clusters.models import ClusterKind
 from clusters.services import _built
-from tests.clusters.scripted import refuses
+from tests.clusters.scripted import answers, refuses
 from tests.servers import run_sandbox
 
 
@@ -54,6 +54,16 @@ def test_probe_raises_when_it_is_not_let_in(server, gateway):
 
     with pytest.raises(Denied):
         probing.probe(gateway)
+
+
+def test_probe_tolerates_a_cluster_that_knows_no_reviews(server, gateway):
+    server.script("list", answers(200, {"gitVersion": "v1.27.0"}))
+    server.script("call", refuses(404))
+
+    findings = probing.probe(gateway)
+
+    assert (findings.identity, findings.has_kaito, findings.kaito_version) == ({}, False, "")
+    assert {r.allowed for r in findings.rights} == {None}
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,17 @@ def test_connect_says_beside_the_field_what_is_refused(admin, given, expected):
     assert not Cluster.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"name": "No", "kubeconfig": kubeconfig()}, 1),
+        ({"kubeconfig": kubeconfig(server="https://127.0.0.1")}, 0),
+    ],
+)
+def test_connect_keeps_a_kubeconfig_unless_it_is_at_fault(admin, given, kept):
+    assert len(soup(post(admin, **given)).select("[name=draft]")) == kept
+
+
 def test_connect_never_shows_a_kubeconfig_again(admin):
     response = post(admin, kubeconfig=kubeconfig(user={"token": "canary-token", "as": "x"}))
 

@@ -190,6 +190,21 @@ def test_watch_waits_longer_for_a_server_without_bookmarks(server, gateway):
     assert server.count("watch") == 1
 
 
+def test_watch_notices_silence_sooner_once_bookmarks_came(server, gateway):
+    server.script("list", EMPTY)
+    server.script(
+        "watch",
+        streams(bookmark(14), every_s=0.08),
+        HOLD,
+        streams(event("ADDED", pod(1, 15)), then="hold"),
+    )
+    timing = Timing(idle_s=0.2, idle_without_bookmarks_s=30, brief_s=0.05)
+
+    events = collect(gateway, after(2), timing=timing)
+
+    assert told(events) == [("Listed", [], "10"), ("Seen", "uid-1", "15")]
+
+
 @pytest.mark.parametrize(
     "expired",
     [
@@ -447,6 +462,17 @@ def test_watch_backs_off_further_while_nobody_answers(server, gateway, monkeypat
     events = collect(gateway, after(5), timing=timing)
 
     assert [e.retry_in_s for e in events] == [0.01, 0.02, 0.04, 0.04, 0.04]
+
+
+def test_watch_forgets_failures_after_a_healthy_time(server, gateway, monkeypatch):
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    server.script("list", refuses(500, "InternalError"), refuses(500, "InternalError"), EMPTY)
+    server.script("watch", streams(bookmark(11), every_s=0.1), refuses(500, "InternalError"))
+    timing = Timing(backoff_s=0.01, brief_s=0.05, healthy_s=0.08)
+
+    events = collect(gateway, after(4), timing=timing)
+
+    assert [e.retry_in_s for e in events if isinstance(e, Stale)] == [0.01, 0.02, 0.01]
 
 
 def test_watch_lists_again_from_time_to_time(server, gateway):
