@@ -61,6 +61,18 @@ async def test_a_refusal_at_cluster_scope_says_so(api):
     )
 
 
+@pytest.mark.asyncio
+async def test_a_path_outside_discovery_is_the_administrators(api):
+    api.user = "viewer"
+
+    code, status = await api.call("GET", "/metrics")
+    version, _ = await api.call("GET", "/version")
+    kinds, _ = await api.call("GET", "/apis/example.com/v1")
+
+    assert (code, version, kinds) == (403, 200, 200)
+    assert status["message"] == 'forbidden: User "sandbox-viewer" cannot get path "/metrics"'
+
+
 def may(user, verb, resource, *, group="", subresource=""):
     authority = Authority()
     asked = Attributes(verb=verb, resource=resource, group=group, subresource=subresource)

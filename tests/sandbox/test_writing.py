@@ -117,6 +117,30 @@ async def test_create_checks_what_the_body_says_of_itself(api, change, code, tex
     assert text in answer["message"]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("x", "string into Go struct field Widget.metadata of type v1.ObjectMeta"),
+        ({"name": 1}, "integer into Go struct field Widget.metadata.name of type string"),
+        ({"labels": {"a": 1}}, "object into Go struct field Widget.metadata.labels of type "
+         "map[string]string"),
+        ({"finalizers": "abc"}, "string into Go struct field Widget.metadata.finalizers of type "
+         "[]string"),
+        ({"finalizers": [1]}, "array into Go struct field Widget.metadata.finalizers of type "
+         "[]string"),
+        ({"ownerReferences": [{}]}, "array into Go struct field Widget.metadata.ownerReferences "
+         "of type []v1.OwnerReference"),
+    ],
+)  # fmt: skip
+async def test_metadata_of_another_type_cannot_be_read(api, metadata, said):
+    code, answer = await api.post(WIDGETS_PATH, widget() | {"metadata": metadata})
+
+    assert (code, answer["message"]) == (
+        400,
+        'Widget in version "v1" cannot be handled as a Widget: json: cannot unmarshal ' + said,
+    )
+
+
 async def test_create_needs_its_namespace(api, cluster):
     path = "/apis/example.com/v1/namespaces/nowhere/widgets"
 
