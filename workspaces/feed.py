@@ -24,6 +24,7 @@ PREFIX = "kaitoweb:"
 TIMEOUT_S = 0.5  # a dead broker may delay a commit by so much, once
 PAUSE_S = 1.0  # and is then left alone for so long
 SUBSCRIBED = ""  # yielded by listen() when it hears; what was announced before may have been missed
+LOST = "-"  # yielded when it does not hear, at each failed attempt
 
 
 def publish(*topics: str) -> None:
@@ -43,7 +44,7 @@ def publish(*topics: str) -> None:
 async def listen(topics: list[str]) -> AsyncIterator[str]:
     """Names of announced topics, for ever; a topic may end in * to hear all that begin so.
 
-    Yields SUBSCRIBED first, and again after each reconnect. Close the generator to unsubscribe.
+    Yields SUBSCRIBED first, and again after each reconnect, which LOST precedes. Close the generator to unsubscribe.
     """
     delay_s = 0.2
     while True:
@@ -53,6 +54,7 @@ async def listen(topics: list[str]) -> AsyncIterator[str]:
                 yield topic
         except (redis.RedisError, OSError) as error:
             logger.warning("Announcements lost, listening again in %.1f s: %s", delay_s, error)
+            yield LOST
         await asyncio.sleep(delay_s)
         delay_s = min(delay_s * 2, 5.0)
 

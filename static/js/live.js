@@ -5,8 +5,6 @@
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30000;
 const SILENCE_MS = 40000; // the server speaks at least every 15 s
-const badge = document.querySelector("#live");
-const word = badge?.querySelector("[data-live-word]");
 
 let source = null;
 let openedWith = "";
@@ -14,6 +12,7 @@ let waitMs = FIRST_WAIT_MS;
 let retryTimer = 0;
 let heardAt = null;
 let hasMissed = false;
+let shown = null;
 
 function topics() {
   const all = [...document.querySelectorAll("[data-live-topics]")].flatMap((e) => e.dataset.liveTopics.split(","));
@@ -21,18 +20,21 @@ function topics() {
 }
 
 function show(state, text, title = "") {
+  shown = [state, text, title];
+  const badge = document.querySelector("#live"); // the history may have brought another one
   if (!badge) return;
+  const word = badge.querySelector("[data-live-word]");
   badge.hidden = false;
   badge.dataset.state = state;
   badge.classList.toggle("status-green", state === "live");
   badge.classList.toggle("status-yellow", state === "lost");
-  badge.classList.toggle("status-secondary", state === "connecting" || state === "paused");
+  badge.classList.toggle("status-secondary", state === "connecting");
   if (word.textContent !== text) word.textContent = text;
   badge.title = title;
 }
 
 function clockTime(date) {
-  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
 function announce(topic) {
@@ -54,6 +56,8 @@ function open() {
   source.addEventListener("open", opened);
   source.addEventListener("error", lost);
   source.addEventListener("beat", heard);
+  source.addEventListener("hearing", showLive);
+  source.addEventListener("deaf", () => showLost("asking once a minute"));
   for (const topic of wanted.split(",")) {
     source.addEventListener(topic, () => {
       heard();
@@ -65,16 +69,25 @@ function open() {
 function opened() {
   heard();
   waitMs = FIRST_WAIT_MS;
-  show("live", "Live", "Changes appear by themselves");
+  showLive();
   if (hasMissed) openedWith.split(",").forEach(announce);
   hasMissed = false;
+}
+
+function showLive() {
+  show("live", "Live", "Changes appear by themselves");
+}
+
+// The stream is gone, or it stands but the server itself hears of nothing (`deaf`).
+function showLost(what) {
+  const since = heardAt ? `as of ${clockTime(heardAt)}, ` : "";
+  show("lost", `Not live: ${since}${what}`, "The page still asks once a minute");
 }
 
 function lost() {
   close();
   hasMissed = true;
-  const since = heardAt ? `as of ${clockTime(heardAt)}, ` : "";
-  show("lost", `Not live: ${since}reconnecting`, "The page still asks once a minute");
+  showLost("reconnecting");
   retryTimer = setTimeout(open, waitMs * (0.75 + Math.random() / 2));
   waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
 }
@@ -107,6 +120,7 @@ addEventListener("online", () => {
 // Other rows may be shown now than when the stream was opened.
 document.addEventListener("htmx:afterSettle", () => {
   if (source && topics() !== openedWith) open();
+  if (shown) show(...shown);
 });
 
 setInterval(() => {

@@ -139,9 +139,10 @@ def test_refusal_is_read_from_the_condition_when_the_claim_is_gone():
     assert judge("quota", status=status, objects=[]).cause.key == "quota"
 
 
-def test_waiting_claim_is_no_failure():
+@pytest.mark.parametrize("status", ["Unknown", "False"])
+def test_waiting_claim_is_no_failure(status):
     waiting = b.raw_claim(
-        conditions=[b.raw_condition("Launched", "Unknown", "AwaitingReconciliation")]
+        conditions=[b.raw_condition("Launched", status, "AwaitingReconciliation")]
     )
 
     assert judge("node", objects=[waiting]).cause is None

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import json
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from aiohttp import web
 
 from clusters.models import Cluster
 from workspaces import logs
@@ -124,50 +129,54 @@ def test_refusal_of_hugging_face_is_quoted(line):
 class Kubelet:
     """A log endpoint that answers each request with the next of `answers`: (status, chunks)."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, delay_s=0.0):
         self.answers = list(answers)
+        self.delay_s = delay_s
         self.queries = []
 
-    async def respond(self, request):
-        self.queries.append(dict(request.query))
-        status, chunks = self.answers.pop(0) if self.answers else (404, [])
+    def respond(self, handler):
+        url = urlsplit(handler.path)
+        assert url.path == "/api/v1/namespaces/team-a/pods/phi-4-0/log"
+        self.queries.append(dict(parse_qsl(url.query)))
+        time.sleep(self.delay_s)
+        status, chunks = self.answers.pop(0) if self.answers else (404, "")
         if status != 200:
             body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status}
-            return web.json_response(body | {"message": chunks, "reason": ""}, status=status)
-        response = web.StreamResponse()
-        await response.prepare(request)
+            chunks = [json.dumps(body | {"message": chunks}).encode()]
+        handler.send_response(status)
+        handler.end_headers()
         for chunk in chunks:
-            await response.write(chunk)
-        return response
+            handler.wfile.write(chunk)
+            handler.wfile.flush()
 
 
-@asynccontextmanager
-async def serving(kubelet):
-    app = web.Application()
-    app.router.add_get("/api/v1/namespaces/team-a/pods/phi-4-0/log", kubelet.respond)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
-    cluster = Cluster(name="x", kind="sandbox", endpoint=f"http://127.0.0.1:{port}")
+@contextmanager
+def serving(kubelet):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                kubelet.respond(self)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    cluster = Cluster(name="x", kind="sandbox", endpoint=f"http://127.0.0.1:{server.server_port}")
     try:
         yield logs.Source(cluster=cluster, namespace="team-a", pod="phi-4-0", container="phi-4")
     finally:
-        await runner.cleanup()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 async def followed(kubelet, *, previous=False):
     """Everything until the last notice; the texts of lines and notices in order."""
-    async with serving(kubelet) as source:
-        if previous:
-            source = logs.Source(
-                cluster=source.cluster,
-                namespace=source.namespace,
-                pod=source.pod,
-                container=source.container,
-                previous=True,
-            )
+    with serving(kubelet) as source:
+        source = replace(source, previous=previous)
         items = [item async for item in logs.follow(source, first_pause_s=0.01)]
     return [i.text if isinstance(i, logs.Notice) else [line.text for line in i] for i in items]
 
@@ -229,12 +238,7 @@ async def test_forbidden_log_names_the_missing_right():
 async def test_last_lines_do_not_wait_for_a_cluster_that_is_silent(monkeypatch):
     monkeypatch.setattr(logs.reading, "LOOK_S", 0.05)
 
-    class Silent(Kubelet):
-        async def respond(self, request):
-            await asyncio.sleep(0.3)
-            return web.Response()
-
-    async with serving(Silent()) as source:
+    with serving(Kubelet(delay_s=0.3)) as source:
         started = asyncio.get_running_loop().time()
         assert await logs.last_lines(source) == []
         assert asyncio.get_running_loop().time() - started < 0.25
@@ -250,13 +254,13 @@ def test_start_of_an_unreachable_cluster_is_unknown():
 @pytest.mark.asyncio
 async def test_whole_log_is_handed_on_as_it_is():
     raw = b"2026-11-24T12:00:01Z \xff\r\n"
-    async with serving(Kubelet((200, [raw]))) as source:
+    with serving(Kubelet((200, [raw]))) as source:
         assert b"".join([chunk async for chunk in logs.whole(source)]) == raw
 
 
 @pytest.mark.asyncio
 async def test_whole_log_of_a_gone_pod_is_a_sentence():
-    async with serving(Kubelet()) as source:
+    with serving(Kubelet()) as source:
         said = b"".join([chunk async for chunk in logs.whole(source)])
 
     assert said == b"The pod phi-4-0 is gone, and its log with it.\n"

@@ -264,7 +264,8 @@ def test_nothing_is_called_usual_without_an_earlier_deployment(bob):
 
 
 def test_events_and_dependents_of_a_namesake_are_not_shown(bob):
-    former = b.make_workspace(story="gone", uid="former")
+    created_at = b.NOW - timedelta(hours=4)
+    former = b.make_workspace(story="gone", uid="former", created_at=created_at)
     Workspace.objects.filter(pk=former.pk).update(deleted_at=b.NOW - timedelta(hours=2))
     b.make_event(former.cluster, "Old", at=b.NOW - timedelta(hours=3))
     b.make_event(former.cluster, "New", at=b.NOW)
@@ -274,6 +275,7 @@ def test_events_and_dependents_of_a_namesake_are_not_shown(bob):
     new = queries.workspace_page(bob, successor)
 
     assert [e.reason for e in new.seen.events] == ["New"]
+    assert [e.reason for e in old.seen.events] == ["Old"]
     assert (len(new.pods), old.pods) == (1, ())
     assert old.tab_url == "/workspaces/sandbox/team-a/phi-4/?tab=pods&uid=former"
 
