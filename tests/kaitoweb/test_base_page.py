@@ -50,6 +50,7 @@ def test_base_configures_htmx_for_the_policy(bob):
         "includeIndicatorStyles": False,
         "selfRequestsOnly": True,
         "historyCacheSize": 0,
+        "attributesToSettle": ["class", "width", "height"],  # without style, which it would set
     }
     assert {"code": "422", "swap": True} in config["responseHandling"]
 
