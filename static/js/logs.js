@@ -56,7 +56,7 @@ function lineElement([at, text]) {
     time.title = at;
     line.append(time);
   }
-  line.append(text || " ", "\n");
+  line.append(text || " ");
   return line;
 }
 

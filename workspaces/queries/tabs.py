@@ -142,7 +142,7 @@ def condition_rows(seen: Seen) -> tuple[ConditionRow, ...]:
 _CONDITION_WORDS = {
     "NodeClaimReady": ("The ordered machines are there", "Machines are ordered, not there yet"),
     "NodesReady": ("The nodes can take pods", "The nodes cannot take pods yet"),
-    "ResourceReady": ("Machines and nodes are complete", "Follows from the two above"),
+    "ResourceReady": ("Machines and nodes are complete", "Follows from the machines and the nodes"),
     "InferenceReady": ("The model answers", "Normal until the model answers"),
     "BenchmarkCompleted": (
         "KAITO has measured its speed",
