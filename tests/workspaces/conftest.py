@@ -1,6 +1,7 @@
 """The real parts that these tests run against: Valkey, and a database in a file."""
 
 import inspect
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 from django.core.management import call_command
@@ -80,33 +82,48 @@ def valkey(_shared_valkey, settings):
 
 
 @pytest.fixture(scope="session")
-def _migrated_file(tmp_path_factory, django_db_setup, django_db_blocker):
-    """An SQLite file with all tables, to be copied."""
+def _template(tmp_path_factory, django_db_setup, django_db_blocker):
+    """Name of a database with all tables, to be copied."""
     path = tmp_path_factory.mktemp("database") / "template.sqlite3"
-    with django_db_blocker.unblock(), _default_database(path):
-        call_command("migrate", verbosity=0)
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
+    with django_db_blocker.unblock():
+        name = str(path) if connection.vendor == "sqlite" else _created("kaitoweb_template")
+        with _default_database(name):
+            call_command("migrate", verbosity=0)
+            if connection.vendor == "sqlite":
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    return name
 
 
 @pytest.fixture
-def file_database(tmp_path, db, _migrated_file, django_db_blocker):
-    """The default database is a file of its own, which threads and processes may share as in production.
+def real_database(tmp_path, db, _template, django_db_blocker):
+    """The default database is one of its own, shared by threads and processes as in production; yields its URL.
 
     The test database in memory cannot play that: there, readers and writers of one table lock each other out.
     `db` is asked for so that the transaction around a test is opened before, in that other database.
     """
-    path = tmp_path / "kaitoweb.sqlite3"
-    shutil.copy(_migrated_file, path)
-    with django_db_blocker.unblock(), _default_database(path):
-        yield path
+    with django_db_blocker.unblock():
+        if connection.vendor == "sqlite":
+            name = shutil.copy(_template, tmp_path / "kaitoweb.sqlite3")
+            url = f"sqlite:///{name}"
+        else:
+            name = _created(f"kaitoweb_{secrets.token_hex(4)}", like=_template)
+            url = f"postgres://postgres@/{name}?host={connection.get_connection_params()['host']}"
+        with _default_database(str(name)):
+            yield url
+
+
+def _created(name, like="template1"):
+    """A new PostgreSQL database; the server is a throw-away, so nobody drops it."""
+    with psycopg.connect(**connection.get_connection_params() | {"dbname": "postgres"}) as server:
+        server.autocommit = True
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+    return name
 
 
 @contextmanager
-def _default_database(path):
+def _default_database(name):
     kept, kept_settings = connections["default"], connections.settings["default"]
-    connections.settings["default"] = {**kept_settings, "NAME": str(path)}
+    connections.settings["default"] = {**kept_settings, "NAME": name}
     del connections["default"]
     try:
         yield

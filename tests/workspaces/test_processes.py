@@ -77,8 +77,8 @@ class Relay:
 class Stack:
     """Everything but the web: what a test needs to ask for wishes and to kill workers."""
 
-    def __init__(self, exits, folder, valkey, sandbox, relay):
-        self.exits, self.folder, self.valkey = exits, folder, valkey
+    def __init__(self, exits, folder, database, valkey, sandbox, relay):
+        self.exits, self.folder, self.database, self.valkey = exits, folder, database, valkey
         self.sandbox, self.relay = sandbox, relay
         text = sandbox.kubeconfig("kubeconfig-kaitoweb").replace(sandbox.url, relay.url)
         self.cluster = ensure_cluster(
@@ -139,7 +139,7 @@ class Stack:
             "KAITOWEB_EMBEDDED": "1",
             "KAITOWEB_STATE": str(self.folder),
             "SECRET_KEY": settings.SECRET_KEY,
-            "DATABASE_URL": f"sqlite:///{self.folder / 'kaitoweb.sqlite3'}",
+            "DATABASE_URL": self.database,
             "REDIS_URL": self.valkey.url,
             "KAITOWEB_LEASE_S": "1.5",
             "KAITOWEB_OPERATION_STALE_S": "3",
@@ -184,17 +184,17 @@ def sandbox(tmp_path_factory):
 
 
 @pytest.fixture
-def stack(tmp_path, file_database, valkey, sandbox, settings):
+def stack(tmp_path, real_database, valkey, sandbox, settings):
     settings.KAITOWEB_OPERATION_STALE_S, settings.KAITOWEB_DISPATCH_AFTER_S = 3, 1
     before = app.conf.broker_url
     app.conf.broker_url = broker_url(valkey.url)
     with ExitStack() as exits, closing(Relay(int(sandbox.url.rpartition(":")[2]))) as relay:
-        yield Stack(exits, tmp_path, valkey, sandbox, relay)
+        yield Stack(exits, tmp_path, real_database, valkey, sandbox, relay)
     app.conf.broker_url = before
 
 
 @pytest.fixture
-def by(file_database, django_user_model):
+def by(real_database, django_user_model):
     return Caller(person=django_user_model.objects.create_user("dora", is_staff=True))
 
 

@@ -191,7 +191,7 @@ def test_deploy_workspace_refuses_a_name_under_way(cluster, by, alice):
         services.deploy_workspace(SPEC, cluster=cluster, by=by, key="k")
 
 
-def test_refusal_cannot_be_lost_in_a_transaction_of_the_caller(file_database, django_user_model):
+def test_refusal_cannot_be_lost_in_a_transaction_of_the_caller(real_database, django_user_model):
     cluster = builders.make_cluster()
     bob = Caller(person=django_user_model.objects.create_user("bob"))
 
@@ -257,7 +257,7 @@ def test_deploy_workspace_without_a_broker_is_accepted(
 
 
 def test_deploy_workspace_sent_twice_at_once_is_one_wish(
-    file_database, dispatched, django_user_model
+    real_database, dispatched, django_user_model
 ):
     dora = django_user_model.objects.create_user("dora", is_staff=True)
     cluster, by = builders.make_cluster(), Caller(person=dora)

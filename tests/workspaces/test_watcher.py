@@ -70,7 +70,7 @@ def sandbox():
         yield running
 
 
-def test_supervisor_mirrors_the_cluster_and_says_how_it_is(file_database, sandbox):
+def test_supervisor_mirrors_the_cluster_and_says_how_it_is(real_database, sandbox):
     cluster = connect(sandbox)
     with supervising() as supervisor:
         supervisor.step()
@@ -90,7 +90,7 @@ def test_supervisor_mirrors_the_cluster_and_says_how_it_is(file_database, sandbo
     assert cluster.capabilities["kubernetes_version"]
 
 
-def test_supervisor_stands_by_while_another_holds_the_lease(file_database, sandbox):
+def test_supervisor_stands_by_while_another_holds_the_lease(real_database, sandbox):
     cluster = connect(sandbox)
     leases.acquire(cluster, "other")
     with supervising() as supervisor:
@@ -103,7 +103,7 @@ def test_supervisor_stands_by_while_another_holds_the_lease(file_database, sandb
         assert list(supervisor._sessions) == [cluster.pk]
 
 
-def test_supervisor_stops_when_its_lease_is_lost(file_database, sandbox):
+def test_supervisor_stops_when_its_lease_is_lost(real_database, sandbox):
     cluster = connect(sandbox)
     with supervising() as supervisor:
         supervisor.step()
@@ -118,7 +118,7 @@ def test_supervisor_stops_when_its_lease_is_lost(file_database, sandbox):
     assert WatchLease.objects.values_list("holder", "token").get() == ("other", 99)
 
 
-def test_session_stops_by_itself_when_fenced_out(file_database, sandbox):
+def test_session_stops_by_itself_when_fenced_out(real_database, sandbox):
     cluster = connect(sandbox)
     with supervising() as supervisor:
         supervisor.step()
@@ -132,7 +132,7 @@ def test_session_stops_by_itself_when_fenced_out(file_database, sandbox):
     assert not Workspace.objects.filter(name="too-late").exists()
 
 
-def test_supervisor_begins_anew_when_the_connection_was_edited(file_database, sandbox):
+def test_supervisor_begins_anew_when_the_connection_was_edited(real_database, sandbox):
     cluster = connect(sandbox)
     with supervising() as supervisor:
         supervisor.step()
@@ -147,7 +147,7 @@ def test_supervisor_begins_anew_when_the_connection_was_edited(file_database, sa
     assert cluster.pk == second.cluster.pk
 
 
-def test_supervisor_lets_go_of_a_disconnected_cluster(file_database, sandbox):
+def test_supervisor_lets_go_of_a_disconnected_cluster(real_database, sandbox):
     connect(sandbox)
     with supervising() as supervisor:
         supervisor.step()
@@ -159,7 +159,7 @@ def test_supervisor_lets_go_of_a_disconnected_cluster(file_database, sandbox):
     assert WatchLease.objects.get().holder == ""
 
 
-def test_supervisor_stops_within_two_seconds_and_releases(file_database, sandbox):
+def test_supervisor_stops_within_two_seconds_and_releases(real_database, sandbox):
     connect(sandbox)
     supervisor = Supervisor()
     supervisor.start()
@@ -171,7 +171,7 @@ def test_supervisor_stops_within_two_seconds_and_releases(file_database, sandbox
     assert WatchLease.objects.get().holder == ""
 
 
-def test_event_is_tried_again_while_the_database_is_away(file_database, sandbox, monkeypatch):
+def test_event_is_tried_again_while_the_database_is_away(real_database, sandbox, monkeypatch):
     cluster = connect(sandbox)
     monkeypatch.setattr(session, "RETRY_S", 0.01)
     apply, failures = mirror.apply, [OperationalError("locked"), OperationalError("locked")]
@@ -190,7 +190,7 @@ def test_event_is_tried_again_while_the_database_is_away(file_database, sandbox,
     assert failures == []
 
 
-def test_odd_event_does_not_hide_the_others(file_database, sandbox, monkeypatch, caplog):
+def test_odd_event_does_not_hide_the_others(real_database, sandbox, monkeypatch, caplog):
     cluster = connect(sandbox)
     apply = mirror.apply
 
