@@ -53,12 +53,22 @@ def disconnect_cluster(cluster: Cluster, *, by: Caller) -> None:
     if not may_administer(by.person):
         record_refusal(by, "cluster.disconnect", _target(cluster))
         raise Refused("Only administrators may disconnect a cluster.")
+    _disconnect(cluster, by.actor)
+
+
+def disconnect_sandboxes() -> None:
+    """For whoever runs this machine: a real cluster takes the sandbox's place. The sandbox's state stays in its folder."""
+    for cluster in Cluster.objects.filter(kind=ClusterKind.SANDBOX, disconnected_at=None):
+        _disconnect(cluster, SYSTEM)
+
+
+def _disconnect(cluster: Cluster, actor: Actor) -> None:
     with transaction.atomic():
         connected = Cluster.objects.filter(pk=cluster.pk, disconnected_at=None)
         if connected.update(
             disconnected_at=timezone.now(), sealed_credentials="", revision=F("revision") + 1
         ):
-            _record(by.actor, "cluster.disconnect", cluster)
+            _record(actor, "cluster.disconnect", cluster)
     gateway.forget(cluster)
 
 

@@ -15,3 +15,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in `make run`: threads get connections of their own, with its locks and busy timeout.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(_STATE, "tests.sqlite3")}  # noqa: F405

@@ -259,6 +259,22 @@ def test_command_connects_and_says_so(sandbox, tmp_path, capsys):
     assert Cluster.objects.get().state == "ok"
 
 
+def test_command_puts_a_cluster_in_the_sandboxs_place(sandbox, tmp_path):
+    path = tmp_path / "kubeconfig"
+    path.write_text(sandbox.kubeconfig("kaitoweb"))
+    call_command("connect_cluster", "sandbox", kubeconfig=str(path), kind="sandbox")
+
+    call_command("connect_cluster", "prod", kubeconfig=str(path), replace_sandbox=True)
+
+    connected = Cluster.objects.filter(disconnected_at=None)
+    assert list(connected.values_list("name", flat=True)) == ["prod"]
+    assert entries() == [
+        ("kaitoweb", "cluster.connect", "succeeded", "sandbox"),
+        ("kaitoweb", "cluster.connect", "succeeded", "prod"),
+        ("kaitoweb", "cluster.disconnect", "succeeded", "sandbox"),
+    ]
+
+
 def test_command_keeps_a_cluster_that_does_not_answer_yet(tmp_path, capsys):
     path = tmp_path / "kubeconfig"
     path.write_text(kubeconfig(server="https://127.0.0.1:9"))

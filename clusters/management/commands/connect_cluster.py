@@ -18,6 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("--kubeconfig", required=True, metavar="FILE")
         parser.add_argument("--context", default="")
+        parser.add_argument(
+            "--replace-sandbox", action="store_true", help="disconnect the sandbox, if there is one"
+        )
         parser.add_argument("--kind", default="kubeconfig", choices=[k.value for k in ClusterKind])
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
@@ -30,6 +33,8 @@ class Command(BaseCommand):
             )
         except (Refused, OSError, UnicodeDecodeError) as error:
             raise CommandError(str(error)) from error
+        if options["replace_sandbox"]:
+            services.disconnect_sandboxes()
         try:
             services.refresh_findings(cluster)
         except ClusterError as error:
