@@ -487,7 +487,34 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["metadata", "status", "spec", "resource", "inference", "template", "containers", "preset", "name", "conditions", "type", "state", "count", "labels", "annotations", "command", "args", "image", "env", "value", "managedFields", "fieldsV1", "containerStatuses", "waiting", "restartCount", "lastTransitionTime"]
+                [
+                    "metadata",
+                    "status",
+                    "spec",
+                    "resource",
+                    "inference",
+                    "template",
+                    "containers",
+                    "preset",
+                    "name",
+                    "conditions",
+                    "type",
+                    "state",
+                    "count",
+                    "labels",
+                    "annotations",
+                    "command",
+                    "args",
+                    "image",
+                    "env",
+                    "value",
+                    "managedFields",
+                    "fieldsV1",
+                    "containerStatuses",
+                    "waiting",
+                    "restartCount",
+                    "lastTransitionTime",
+                ]
             ),
             inner,
             max_size=5,

@@ -8,149 +8,384 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clusters', '0001_initial'),
+        ("clusters", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Transition',
+            name="Transition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('workspace_uid', models.CharField(db_index=True, max_length=64)),
-                ('at', models.DateTimeField(help_text="the cluster's time where it gives one, else when we saw it")),
-                ('subject', models.CharField(help_text='phase, state, a condition type, pod/<name>, nodeclaim/<name>, event', max_length=128)),
-                ('before', models.CharField(blank=True, default='', max_length=64)),
-                ('after', models.CharField(blank=True, default='', max_length=64)),
-                ('reason', models.CharField(blank=True, default='', max_length=128)),
-                ('message', models.TextField(blank=True, default='')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("workspace_uid", models.CharField(db_index=True, max_length=64)),
+                (
+                    "at",
+                    models.DateTimeField(
+                        help_text="the cluster's time where it gives one, else when we saw it"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(
+                        help_text="phase, state, a condition type, pod/<name>, nodeclaim/<name>, event",
+                        max_length=128,
+                    ),
+                ),
+                ("before", models.CharField(blank=True, default="", max_length=64)),
+                ("after", models.CharField(blank=True, default="", max_length=64)),
+                ("reason", models.CharField(blank=True, default="", max_length=128)),
+                ("message", models.TextField(blank=True, default="")),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="transitions",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at', 'id'],
+                "ordering": ["at", "id"],
             },
         ),
         migrations.CreateModel(
-            name='ClusterEvent',
+            name="ClusterEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=64)),
-                ('workspace_namespace', models.CharField(max_length=63)),
-                ('workspace_name', models.CharField(max_length=253)),
-                ('object_kind', models.CharField(max_length=40)),
-                ('object_name', models.CharField(max_length=253)),
-                ('object_uid', models.CharField(blank=True, default='', max_length=64)),
-                ('type', models.CharField(default='Normal', max_length=16)),
-                ('reason', models.CharField(blank=True, default='', max_length=128)),
-                ('message', models.TextField(blank=True, default='')),
-                ('source', models.CharField(blank=True, default='', max_length=128)),
-                ('count', models.PositiveIntegerField(default=1)),
-                ('first_at', models.DateTimeField(null=True)),
-                ('last_at', models.DateTimeField(null=True)),
-                ('resource_version', models.CharField(blank=True, default='', max_length=32)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.CharField(max_length=64)),
+                ("workspace_namespace", models.CharField(max_length=63)),
+                ("workspace_name", models.CharField(max_length=253)),
+                ("object_kind", models.CharField(max_length=40)),
+                ("object_name", models.CharField(max_length=253)),
+                ("object_uid", models.CharField(blank=True, default="", max_length=64)),
+                ("type", models.CharField(default="Normal", max_length=16)),
+                ("reason", models.CharField(blank=True, default="", max_length=128)),
+                ("message", models.TextField(blank=True, default="")),
+                ("source", models.CharField(blank=True, default="", max_length=128)),
+                ("count", models.PositiveIntegerField(default=1)),
+                ("first_at", models.DateTimeField(null=True)),
+                ("last_at", models.DateTimeField(null=True)),
+                ("resource_version", models.CharField(blank=True, default="", max_length=32)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['cluster', 'workspace_namespace', 'workspace_name', '-last_at'], name='event_of_workspace')],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'uid'), name='one_row_per_event_uid')],
+                "indexes": [
+                    models.Index(
+                        fields=["cluster", "workspace_namespace", "workspace_name", "-last_at"],
+                        name="event_of_workspace",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("cluster", "uid"), name="one_row_per_event_uid")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Dependent',
+            name="Dependent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('uid', models.CharField(max_length=64)),
-                ('namespace', models.CharField(blank=True, default='', max_length=63)),
-                ('name', models.CharField(max_length=253)),
-                ('workspace_namespace', models.CharField(blank=True, default='', max_length=63)),
-                ('workspace_name', models.CharField(blank=True, default='', max_length=253)),
-                ('resource_version', models.CharField(blank=True, default='', max_length=32)),
-                ('raw', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(null=True)),
-                ('seen_at', models.DateTimeField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='dependents', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("uid", models.CharField(max_length=64)),
+                ("namespace", models.CharField(blank=True, default="", max_length=63)),
+                ("name", models.CharField(max_length=253)),
+                ("workspace_namespace", models.CharField(blank=True, default="", max_length=63)),
+                ("workspace_name", models.CharField(blank=True, default="", max_length=253)),
+                ("resource_version", models.CharField(blank=True, default="", max_length=32)),
+                ("raw", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(null=True)),
+                ("seen_at", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="dependents",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['cluster', 'workspace_namespace', 'workspace_name'], name='dependent_of_workspace')],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'uid'), name='one_row_per_dependent_uid')],
+                "indexes": [
+                    models.Index(
+                        fields=["cluster", "workspace_namespace", "workspace_name"],
+                        name="dependent_of_workspace",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("cluster", "uid"), name="one_row_per_dependent_uid"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Operation',
+            name="Operation",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('create', 'Deploy'), ('delete', 'Delete')], max_length=16)),
-                ('namespace', models.CharField(max_length=63)),
-                ('name', models.CharField(max_length=253)),
-                ('uid', models.CharField(blank=True, default='', help_text='of the object, once known', max_length=64)),
-                ('manifest', models.JSONField(help_text='asked for', null=True)),
-                ('manifest_before', models.JSONField(null=True)),
-                ('person_name', models.CharField(max_length=150)),
-                ('reason', models.CharField(blank=True, default='', max_length=500)),
-                ('request_id', models.CharField(blank=True, default='', max_length=64)),
-                ('source_ip', models.GenericIPAddressField(null=True)),
-                ('idempotency_key', models.CharField(max_length=64)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('refused', 'Refused')], default=workspaces.types.OperationStatus['QUEUED'], max_length=16)),
-                ('error', models.TextField(blank=True, default='', help_text='our sentence')),
-                ('error_detail', models.TextField(blank=True, default='', help_text="the cluster's words")),
-                ('attempts', models.PositiveIntegerField(default=0, help_text='takes so far; fences a lost worker out')),
-                ('lost_workers', models.PositiveIntegerField(default=0, help_text='attempts that ended without a word')),
-                ('dispatched_at', models.DateTimeField(help_text='when the sweep last sent it to a worker', null=True)),
-                ('not_before', models.DateTimeField(help_text='earliest next attempt', null=True)),
-                ('taken_by', models.CharField(blank=True, default='', max_length=200)),
-                ('heartbeat_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='operations', to='clusters.cluster')),
-                ('person', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("create", "Deploy"), ("delete", "Delete")], max_length=16
+                    ),
+                ),
+                ("namespace", models.CharField(max_length=63)),
+                ("name", models.CharField(max_length=253)),
+                (
+                    "uid",
+                    models.CharField(
+                        blank=True, default="", help_text="of the object, once known", max_length=64
+                    ),
+                ),
+                ("manifest", models.JSONField(help_text="asked for", null=True)),
+                ("manifest_before", models.JSONField(null=True)),
+                ("person_name", models.CharField(max_length=150)),
+                ("reason", models.CharField(blank=True, default="", max_length=500)),
+                ("request_id", models.CharField(blank=True, default="", max_length=64)),
+                ("source_ip", models.GenericIPAddressField(null=True)),
+                ("idempotency_key", models.CharField(max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("refused", "Refused"),
+                        ],
+                        default=workspaces.types.OperationStatus["QUEUED"],
+                        max_length=16,
+                    ),
+                ),
+                ("error", models.TextField(blank=True, default="", help_text="our sentence")),
+                (
+                    "error_detail",
+                    models.TextField(blank=True, default="", help_text="the cluster's words"),
+                ),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0, help_text="takes so far; fences a lost worker out"
+                    ),
+                ),
+                (
+                    "lost_workers",
+                    models.PositiveIntegerField(
+                        default=0, help_text="attempts that ended without a word"
+                    ),
+                ),
+                (
+                    "dispatched_at",
+                    models.DateTimeField(
+                        help_text="when the sweep last sent it to a worker", null=True
+                    ),
+                ),
+                ("not_before", models.DateTimeField(help_text="earliest next attempt", null=True)),
+                ("taken_by", models.CharField(blank=True, default="", max_length=200)),
+                ("heartbeat_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="operations",
+                        to="clusters.cluster",
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'indexes': [models.Index(fields=['status', 'created_at'], name='operation_open'), models.Index(fields=['cluster', 'namespace', 'name', '-created_at'], name='operation_of_workspace')],
-                'constraints': [models.UniqueConstraint(fields=('person', 'idempotency_key'), name='one_operation_per_key')],
+                "ordering": ["-created_at"],
+                "indexes": [
+                    models.Index(fields=["status", "created_at"], name="operation_open"),
+                    models.Index(
+                        fields=["cluster", "namespace", "name", "-created_at"],
+                        name="operation_of_workspace",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("person", "idempotency_key"), name="one_operation_per_key"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Workspace',
+            name="Workspace",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=64)),
-                ('namespace', models.CharField(max_length=63)),
-                ('name', models.CharField(max_length=253)),
-                ('resource_version', models.CharField(blank=True, default='', max_length=32)),
-                ('generation', models.PositiveBigIntegerField(default=0)),
-                ('phase', models.CharField(choices=[('on-the-way', 'On the way'), ('ready', 'Ready'), ('not-ready', 'Not ready'), ('failed', 'Failed'), ('deleting', 'Deleting'), ('deleted', 'Deleted'), ('unknown', 'Unknown')], default=workspaces.types.Phase['UNKNOWN'], max_length=16)),
-                ('phase_since', models.DateTimeField(null=True)),
-                ('headline', models.CharField(blank=True, default='', help_text='the state in plain words', max_length=300)),
-                ('recipe', models.CharField(choices=[('preset', 'Preset'), ('cpu-container', 'CPU container'), ('other', 'Other')], default=workspaces.types.Recipe['OTHER'], max_length=24)),
-                ('model', models.CharField(blank=True, default='', help_text='preset name or model id', max_length=255)),
-                ('runtime', models.CharField(blank=True, default='', max_length=16)),
-                ('dialect', models.CharField(blank=True, default='unknown', max_length=24)),
-                ('instance_type', models.CharField(blank=True, default='', max_length=63)),
-                ('count', models.PositiveIntegerField(default=1)),
-                ('node_count', models.PositiveIntegerField(default=0, help_text='nodes that serve it now')),
-                ('answers', models.BooleanField(default=False, help_text='KAITO says InferenceReady')),
-                ('external_address', models.CharField(blank=True, default='', help_text='of the load balancer; shown, never dialled', max_length=253)),
-                ('owner', models.CharField(blank=True, default='', help_text='who asked for it here; empty for made outside', max_length=150)),
-                ('owner_key', models.CharField(blank=True, default='', max_length=64)),
-                ('raw', models.JSONField(default=dict, help_text='as last seen, redacted, without managedFields')),
-                ('managers', models.JSONField(default=list, help_text='summary of managedFields')),
-                ('operation_id', models.UUIDField(db_index=True, help_text='from the annotation kaitoweb/operation-id', null=True)),
-                ('created_at', models.DateTimeField(help_text='creationTimestamp', null=True)),
-                ('deletion_requested_at', models.DateTimeField(help_text='deletionTimestamp', null=True)),
-                ('deleted_at', models.DateTimeField(help_text='when it was seen to be gone', null=True)),
-                ('seen_at', models.DateTimeField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workspaces', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.CharField(max_length=64)),
+                ("namespace", models.CharField(max_length=63)),
+                ("name", models.CharField(max_length=253)),
+                ("resource_version", models.CharField(blank=True, default="", max_length=32)),
+                ("generation", models.PositiveBigIntegerField(default=0)),
+                (
+                    "phase",
+                    models.CharField(
+                        choices=[
+                            ("on-the-way", "On the way"),
+                            ("ready", "Ready"),
+                            ("not-ready", "Not ready"),
+                            ("failed", "Failed"),
+                            ("deleting", "Deleting"),
+                            ("deleted", "Deleted"),
+                            ("unknown", "Unknown"),
+                        ],
+                        default=workspaces.types.Phase["UNKNOWN"],
+                        max_length=16,
+                    ),
+                ),
+                ("phase_since", models.DateTimeField(null=True)),
+                (
+                    "headline",
+                    models.CharField(
+                        blank=True, default="", help_text="the state in plain words", max_length=300
+                    ),
+                ),
+                (
+                    "recipe",
+                    models.CharField(
+                        choices=[
+                            ("preset", "Preset"),
+                            ("cpu-container", "CPU container"),
+                            ("other", "Other"),
+                        ],
+                        default=workspaces.types.Recipe["OTHER"],
+                        max_length=24,
+                    ),
+                ),
+                (
+                    "model",
+                    models.CharField(
+                        blank=True, default="", help_text="preset name or model id", max_length=255
+                    ),
+                ),
+                ("runtime", models.CharField(blank=True, default="", max_length=16)),
+                ("dialect", models.CharField(blank=True, default="unknown", max_length=24)),
+                ("instance_type", models.CharField(blank=True, default="", max_length=63)),
+                ("count", models.PositiveIntegerField(default=1)),
+                (
+                    "node_count",
+                    models.PositiveIntegerField(default=0, help_text="nodes that serve it now"),
+                ),
+                (
+                    "answers",
+                    models.BooleanField(default=False, help_text="KAITO says InferenceReady"),
+                ),
+                (
+                    "external_address",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="of the load balancer; shown, never dialled",
+                        max_length=253,
+                    ),
+                ),
+                (
+                    "owner",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="who asked for it here; empty for made outside",
+                        max_length=150,
+                    ),
+                ),
+                ("owner_key", models.CharField(blank=True, default="", max_length=64)),
+                (
+                    "raw",
+                    models.JSONField(
+                        default=dict, help_text="as last seen, redacted, without managedFields"
+                    ),
+                ),
+                ("managers", models.JSONField(default=list, help_text="summary of managedFields")),
+                (
+                    "operation_id",
+                    models.UUIDField(
+                        db_index=True,
+                        help_text="from the annotation kaitoweb/operation-id",
+                        null=True,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(help_text="creationTimestamp", null=True)),
+                (
+                    "deletion_requested_at",
+                    models.DateTimeField(help_text="deletionTimestamp", null=True),
+                ),
+                (
+                    "deleted_at",
+                    models.DateTimeField(help_text="when it was seen to be gone", null=True),
+                ),
+                ("seen_at", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="workspaces",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['deleted_at', 'phase'], name='workspace_live_phase'), models.Index(fields=['deleted_at', '-created_at'], name='workspace_live_created')],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'uid'), name='one_row_per_workspace_uid'), models.UniqueConstraint(condition=models.Q(('deleted_at', None)), fields=('cluster', 'namespace', 'name'), name='one_live_workspace_per_name')],
+                "indexes": [
+                    models.Index(fields=["deleted_at", "phase"], name="workspace_live_phase"),
+                    models.Index(
+                        fields=["deleted_at", "-created_at"], name="workspace_live_created"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("cluster", "uid"), name="one_row_per_workspace_uid"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("deleted_at", None)),
+                        fields=("cluster", "namespace", "name"),
+                        name="one_live_workspace_per_name",
+                    ),
+                ],
             },
         ),
     ]
