@@ -408,4 +408,4 @@ def test_refused_operation_leads_back_to_the_form(client, dora, cluster):
 def test_unknown_operation_is_a_404(client, dora):
     client.force_login(dora)
 
-    assert client.get(f"/operations/{5f11630b-add8-434f-8969-5169b89b4b87}/").status_code == 404
+    assert client.get(f"/operations/{uuid.uuid4()}/").status_code == 404
