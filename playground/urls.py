@@ -1,4 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from playground import views
 
 app_name = "playground"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.page, name="page"),
+    path("reply/", views.reply, name="reply"),
+    path("server/", views.server, name="server"),
+]
