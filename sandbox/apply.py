@@ -73,13 +73,16 @@ def type_errors(value: Json, shape: Shape, path: str = "") -> list[str]:
                 errors += type_errors(inner, shape.child(name), here)
         return errors
     if isinstance(value, list) and shape.type == "array":
-        item = shape.item
         return [
             error
-            for index, inner in enumerate(value)
-            for error in type_errors(inner, item, f"{path}[{index}]")
+            for index, item in enumerate(value)
+            for error in type_errors(item, shape.item, path + _place(shape, item, index))
         ]
     return _scalar_error(value, shape.type, path)
+
+
+def _place(shape: Shape, item: Json, index: int) -> str:
+    return spelled((shape.step_of(item),)) if shape.is_associative else f"[{index}]"
 
 
 GO_TYPES = {

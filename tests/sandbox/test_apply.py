@@ -151,6 +151,12 @@ async def test_a_list_without_keys_is_owned_as_one(api):
         ({"size": "big"}, ".spec.size: expected numeric (int or float), got string"),
         ({"size": 1, "colour": True},
          ".spec.colour: expected string, got &value.valueUnstructured{Value:true}"),
+        ({"size": 1, "parts": [{"name": "a", "foo": 1}]},
+         '.spec.parts[name="a"].foo: field not declared in schema'),
+        ({"size": 1, "tags": ["a", 5]},
+         ".spec.tags[1]: expected string, got &value.valueUnstructured{Value:5}"),
+        ({"size": 1, "tags": "a"},
+         '.spec.tags: expected list, got &value.valueUnstructured{Value:"a"}'),
         ({"size": 1, "bar": 2, "foo": 2},
          "errors:\n  .spec.bar: field not declared in schema\n"
          "  .spec.foo: field not declared in schema"),

@@ -118,6 +118,7 @@ async def test_the_token_stays_with_the_server(api, served):
     assert "Authorization" not in served.headers
     assert (served.headers["X-Own"], served.headers["Cookie"]) == ("kept", "kept=too")
     assert served.headers["X-Forwarded-Uri"] == f"{PROXY}/health"
+    assert served.headers["X-Forwarded-For"] == "127.0.0.1"
 
 
 async def test_no_headers_are_made_up(api, served):

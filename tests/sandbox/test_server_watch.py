@@ -78,6 +78,7 @@ async def test_watch_sees_its_namespace_only(api, cluster):
 async def test_entering_and_leaving_a_selection_looks_like_coming_and_going(api, cluster):
     async with api.open(watch_path(cluster.store.version, labelSelector="on")) as answer:
         obj = make(cluster, "a")
+        obj = change(cluster, obj, labels={"off": "1"})
         obj = change(cluster, obj, labels={"on": "1"})
         obj = change(cluster, obj, labels={"on": "2"})
         change(cluster, obj, labels={})

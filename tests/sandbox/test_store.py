@@ -84,6 +84,14 @@ def test_create_generates_a_name(store):
     assert names(store, CONFIGMAPS) == [created["metadata"]["name"]]
 
 
+def test_a_given_name_wins_over_a_generated_one(store):
+    metadata = {"name": "c", "generateName": "c-", "namespace": "default"}
+
+    store.create(CONFIGMAPS, {"metadata": metadata}, manager="alice")
+
+    assert names(store, CONFIGMAPS) == ["c"]
+
+
 def test_dry_run_changes_nothing(store):
     kept = store.create(WIDGETS, widget(), manager="alice")
     version = store.version
@@ -235,6 +243,18 @@ def test_a_running_pod_is_given_time_to_stop(store):
     assert names(store, PODS) == []
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [{"spec": {}}, {"spec": {"nodeName": "n"}, "status": {"phase": "Succeeded"}}],
+)
+def test_a_pod_that_does_not_run_goes_at_once(store, rest):
+    store.create(PODS, {"metadata": {"name": "p", "namespace": "default"}, **rest}, manager="k")
+
+    store.delete(PODS, "default", "p")
+
+    assert names(store, PODS) == []
+
+
 def test_list_is_sorted_and_scoped(store):
     for namespace, name in (("b", "x"), ("a", "z"), ("a", "y"), ("ab", "w")):
         store.create(
@@ -300,6 +320,17 @@ def test_foreground_deletion_waits_for_the_dependents(furnished):
     held = furnished.get(CONFIGMAPS, "default", "child")
     held["metadata"]["finalizers"] = []
     furnished.update(CONFIGMAPS, held, manager="k")
+    assert names(furnished, WIDGETS) == []
+
+
+def test_foreground_deletion_does_not_wait_for_what_does_not_block(furnished):
+    owner = furnished.create(WIDGETS, widget(), manager="alice")
+    child = owned(owner)
+    child["metadata"]["finalizers"] = ["example.com/wait"]
+    furnished.create(CONFIGMAPS, child, manager="k")
+
+    furnished.delete(WIDGETS, "default", "w", propagation="Foreground")
+
     assert names(furnished, WIDGETS) == []
 
 

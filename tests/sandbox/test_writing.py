@@ -25,6 +25,15 @@ async def test_create_sets_defaults_and_drops_what_the_client_may_not_set(api):
     assert (obj["metadata"]["generation"], obj["metadata"]["uid"] != "mine") == (1, True)
 
 
+async def test_what_was_created_can_be_read(api):
+    missing, status_ = await api.call("GET", f"{WIDGETS_PATH}/w")
+    _, created = await api.post(WIDGETS_PATH, widget())
+    found, obj = await api.call("GET", f"{WIDGETS_PATH}/w")
+
+    assert (missing, found, obj) == (404, 200, created)
+    assert status_["message"] == 'widgets.example.com "w" not found'
+
+
 async def test_create_uses_the_user_agent_as_manager(api):
     await api.call("POST", WIDGETS_PATH, widget(), **{"User-Agent": "kaitoweb/1.0 (linux)"})
 
