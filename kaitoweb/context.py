@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, ResolverMatch, reverse
+from django.urls import ResolverMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts import people
@@ -75,19 +75,11 @@ def _has_sandbox(clusters: list[Cluster]) -> bool:
 
 def _pages(request: HttpRequest, person: people.Person) -> list[Page]:
     current = _current_page(request.resolver_match)
-    pages = [
-        Page(key=key, label=label, icon=icon, url=_address(view), is_current=key == current)
+    return [
+        Page(key=key, label=label, icon=icon, url=reverse(view), is_current=key == current)
         for key, label, icon, view in PAGES_WITH_ICONS
         if key not in SUPERUSER_PAGES or people.may_administer(person)
     ]
-    return [page for page in pages if page.url]
-
-
-def _address(view: str) -> str:
-    try:
-        return reverse(view)
-    except NoReverseMatch:  # the room is not mounted in this process
-        return ""
 
 
 def _current_page(match: ResolverMatch | None) -> str:
@@ -109,5 +101,5 @@ def _scope(request: HttpRequest, clusters: list[Cluster]) -> Scope:
         cluster=found.name if found else "",
         namespace=(kwargs.get("namespace") or request.GET.get("namespace", "")) if found else "",
         namespaces=found.namespaces if found else [],
-        list_url=_address("workspaces:list"),
+        list_url=reverse("workspaces:list"),
     )

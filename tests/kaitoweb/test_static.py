@@ -55,6 +55,10 @@ def test_sprite_holds_the_icon_of_every_phase(make_icons):
     assert {phase.icon for phase in Phase} - make_icons.drawn_names() == set()
 
 
+def test_sprite_holds_nothing_that_is_not_used(make_icons):
+    assert make_icons.drawn_names() - make_icons.used_names() == set()
+
+
 def test_symbol_drops_the_bounding_path(make_icons):
     svg = '<svg\n  class="icon"\n>\n  <path stroke="none" d="M0 0h24v24H0z" fill="none" />\n  <path d="M1 1" />\n</svg>'
 
