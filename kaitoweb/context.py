@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from accounts import people
 from clusters import queries
-from clusters.models import Cluster, ClusterKind
+from clusters.models import Cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     """Context processor; also for requests that failed before they had a person."""
     person = getattr(request, "user", None) or AnonymousUser()
     clusters = SimpleLazyObject(
-        lambda: list(queries.visible_clusters(person).only("name", "kind", "namespaces"))
+        lambda: list(queries.visible_clusters(person).only("name", "namespaces"))
     )
     return {
         "nav": SimpleLazyObject(lambda: _pages(request, person)),
@@ -64,13 +64,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "scope": SimpleLazyObject(lambda: _scope(request, clusters)),  # type: ignore[arg-type]
         "person_may_change": SimpleLazyObject(lambda: people.may_change(person)),
         "person_may_administer": SimpleLazyObject(lambda: people.may_administer(person)),
-        "is_sandbox": SimpleLazyObject(lambda: _has_sandbox(clusters)),  # type: ignore[arg-type]
         "is_embedded": settings.KAITOWEB_EMBEDDED,
     }
-
-
-def _has_sandbox(clusters: list[Cluster]) -> bool:
-    return any(cluster.kind == ClusterKind.SANDBOX for cluster in clusters)
 
 
 def _pages(request: HttpRequest, person: people.Person) -> list[Page]:

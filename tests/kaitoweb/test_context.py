@@ -47,7 +47,6 @@ def test_frame_costs_one_query_when_all_of_it_is_shown(alice, django_assert_num_
         shown = frame(alice)
         assert list(shown["nav"]) is not None
         assert shown["scope"].cluster == "one"
-        assert not shown["is_sandbox"]
         assert len(shown["clusters"]) == 1
 
 
@@ -115,14 +114,6 @@ def test_frame_says_what_the_person_may_do(alice, bob, dora):
     }
 
     assert rights == {"alice": (True, True), "bob": (False, False), "dora": (True, False)}
-
-
-def test_frame_knows_a_sandbox(bob):
-    connect("aks")
-    assert not frame(bob)["is_sandbox"]
-
-    Cluster.objects.create(name="sandbox", kind=ClusterKind.SANDBOX, endpoint="http://127.0.0.1")
-    assert frame(bob)["is_sandbox"]
 
 
 def scope_of(shown):
