@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
 import pytest
@@ -26,6 +27,12 @@ CHROMIUM_FLAGS = [
 _REPORTS = """
 addEventListener("securitypolicyviolation", e => console.error("CSP: " + e.violatedDirective + " " + e.blockedURI + " " + e.sourceFile));
 """
+
+
+def _note(message, complaints):
+    """An answer of 404 or 422 is what a test asked for; all else that the browser calls an error is one."""
+    if message.type == "error" and not re.search(r"status of (404|422)", message.text):
+        complaints.append(message.text)
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +70,7 @@ def make_page(browser, stack):
         context.add_init_script(_REPORTS)
         context.set_default_timeout(15_000)
         page = context.new_page()
-        page.on(
-            "console", lambda message: message.type == "error" and complaints.append(message.text)
-        )
+        page.on("console", lambda message: _note(message, complaints))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.complaints = complaints
         contexts.append(context)
