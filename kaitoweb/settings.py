@@ -133,6 +133,7 @@ LOGOUT_REDIRECT_URL = "accounts:sign_in"
 
 SESSION_COOKIE_AGE = 8 * 3600  # s, absolute
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "kaitoweb.errors.csrf_failure"
 CSRF_COOKIE_HTTPONLY = True  # htmx sends the token from <body hx-headers>
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not KAITOWEB_EMBEDDED  # `make run` is http on loopback
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not KAITOWEB_EMBEDDED)
