@@ -5,6 +5,12 @@
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30000;
 const SILENCE_MS = 40000; // the server speaks at least every 15 s
+const GAP_MS = 250; // between two announcements of one topic
+const BUSY_MS = 40;
+const PATIENCE = 100; // times BUSY_MS
+
+const due = new Map(); // topic → timer
+const passedAt = new Map(); // topic → ms
 
 let source = null;
 let openedWith = "";
@@ -37,7 +43,22 @@ function clockTime(date) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
+// The first of a burst is passed on at once and the rest of it once a gap; htmx's own `delay` would wait for a silence
+// that a busy cluster never grants. Nothing is passed on while a request of the page is under way: htmx forgets what is
+// queued on an element that the answer replaces.
 function announce(topic) {
+  if (due.has(topic)) return;
+  const wait = (passedAt.get(topic) ?? 0) + GAP_MS - Date.now();
+  due.set(topic, setTimeout(pass, Math.max(wait, 0), topic, PATIENCE));
+}
+
+function pass(topic, patience) {
+  if (patience && document.querySelector(".htmx-request")) {
+    due.set(topic, setTimeout(pass, BUSY_MS, topic, patience - 1));
+    return;
+  }
+  due.delete(topic);
+  passedAt.set(topic, Date.now());
   document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
 }
 

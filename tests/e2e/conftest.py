@@ -35,13 +35,16 @@ def _note(message, complaints):
         complaints.append(message.text)
 
 
+def chromium_path():
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path, "No Chromium on PATH: install Debian's package `chromium`, as .ci/run does."
+    return path
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    path = next(
-        filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
-    )
-    assert path, "No Chromium on PATH: install Debian's package `chromium`, as .ci/run does."
-    return {**browser_type_launch_args, "executable_path": path, "args": CHROMIUM_FLAGS}
+    return {**browser_type_launch_args, "executable_path": chromium_path(), "args": CHROMIUM_FLAGS}
 
 
 @pytest.fixture(scope="session")

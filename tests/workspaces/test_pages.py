@@ -31,7 +31,7 @@ def test_workspace_list_shows_each_row_with_its_state(client, bob):
     assert text(row.find(class_="status")) == "Failed"
     assert row.a["href"] == URL
     assert text(row.find_all("td")[1]) == "phi-4 Azure refused the GPU node: quota used up"
-    assert row["hx-trigger"] == f"live:workspace-{workspace.uid} from:body delay:300ms"
+    assert row["hx-trigger"] == f"live:workspace-{workspace.uid} from:body"
 
 
 def test_workspace_list_is_for_those_who_are_signed_in(client):
