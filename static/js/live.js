@@ -44,8 +44,8 @@ function clockTime(date) {
 }
 
 // The first of a burst is passed on at once and the rest of it once a gap; htmx's own `delay` would wait for a silence
-// that a busy cluster never grants. Nothing is passed on while a request of the page is under way: htmx forgets what is
-// queued on an element that the answer replaces.
+// that a busy cluster never grants. Nothing is passed on while who listens, or what it stands in, is being fetched: htmx
+// forgets what is queued on an element that the answer replaces.
 function announce(topic) {
   if (due.has(topic)) return;
   const wait = (passedAt.get(topic) ?? 0) + GAP_MS - Date.now();
@@ -53,7 +53,8 @@ function announce(topic) {
 }
 
 function pass(topic, patience) {
-  if (patience && document.querySelector(".htmx-request")) {
+  const listeners = [...document.querySelectorAll(`[hx-trigger*="live:${topic} "]`)];
+  if (patience && listeners.some((element) => element.closest(".htmx-request"))) {
     due.set(topic, setTimeout(pass, BUSY_MS, topic, patience - 1));
     return;
   }
