@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import cast
 
 import httpx
 
@@ -29,10 +31,15 @@ async def client_for(route: Route) -> httpx.AsyncClient:
     return clients[cluster.pk][1]
 
 
+def chunks_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """As they come. It is a generator, which httpx's types do not say, and wants to be closed as one."""
+    return cast(AsyncGenerator[bytes, None], response.aiter_raw())
+
+
 async def read(response: httpx.Response, most: int) -> bytes:
     """The beginning of a body whose length nobody vouches for."""
     body = bytearray()
-    async with aclosing(response.aiter_raw()) as chunks:
+    async with aclosing(chunks_of(response)) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > most:

@@ -41,7 +41,7 @@ class WishForm(forms.Form):
     system = forms.CharField(required=False, strip=False)
 
     def __init__(self, data: Mapping[str, Any], *, dialect: Dialect, context: int | None) -> None:
-        super().__init__(data)  # type: ignore[arg-type]
+        super().__init__(data)
         self._parameters = {p.name: p for p in parameters(dialect, context)}
         for parameter in self._parameters.values():
             self.fields[parameter.name] = _number_field(parameter, dialect)
@@ -87,12 +87,11 @@ class WishForm(forms.Form):
 
 def _number_field(parameter: Parameter, dialect: Dialect) -> forms.Field:
     """vLLM's own limit is known only once it has been asked, so it judges itself."""
-    is_open = dialect == Dialect.VLLM and parameter.name == "max_tokens"
-    kind = forms.IntegerField if parameter.step == 1 else forms.FloatField
-    return kind(
-        required=False,
-        min_value=parameter.minimum,
-        max_value=MOST_TOKENS if is_open else parameter.maximum,
+    if parameter.name == "max_tokens":
+        most = MOST_TOKENS if dialect == Dialect.VLLM else int(parameter.maximum)
+        return forms.IntegerField(required=False, min_value=int(parameter.minimum), max_value=most)
+    return forms.FloatField(
+        required=False, min_value=parameter.minimum, max_value=parameter.maximum
     )
 
 

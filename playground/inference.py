@@ -152,7 +152,7 @@ async def _streamed(
     if "text/event-stream" not in response.headers.get("content-type", ""):
         raise failures.from_reply(200, await connections.read(response, MOST_REFUSAL))
     reader, thoughts = reading.StreamReader(), reading.Thoughts()
-    async with aclosing(response.aiter_raw()) as chunks:
+    async with aclosing(connections.chunks_of(response)) as chunks:
         async for chunk in chunks:
             for said in _sorted(reader.feed(chunk), thoughts, tally):
                 yield said

@@ -112,7 +112,7 @@ def playground_page(person: people.Person, workspace: Workspace | None) -> Playg
     found = queries.playable(person)
     if workspace is None:
         first = next((p for p in found if not p.why_not), None)
-        workspace = first and find_workspace(person, _address_of(first))
+        workspace = find_workspace(person, _address_of(first)) if first else None
     uid = workspace.uid if workspace else ""
     return PlaygroundPage(
         choices=tuple(_choice(p, uid) for p in found),

@@ -189,8 +189,9 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _count(value: object) -> int | None:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number and 0 <= value < 10**9 else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 10**9 else None
 
 
 def _overlap(text: str, mark: str) -> int:

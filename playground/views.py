@@ -12,7 +12,13 @@ import orjson
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.db import connections
-from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
@@ -80,7 +86,7 @@ def _told(error: InferenceError) -> JsonResponse:
 
 @login_required
 @require_POST
-async def reply(request: HtmxHttpRequest) -> HttpResponse:
+async def reply(request: HtmxHttpRequest) -> HttpResponseBase:
     """A stream for the page's script, the whole page with the answer for a plain form."""
     if request.content_type != "application/json":
         return await _page_with_answer(request)
