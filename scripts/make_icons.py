@@ -58,7 +58,7 @@ def icon_file(package: Path, name: str) -> Path:
 def symbol(name: str, svg: str) -> str:
     """The icon as a <symbol>; Tabler's invisible bounding path is left out."""
     inside = re.search(r"<svg[^>]*>(.*)</svg>", svg, re.DOTALL)
-    assert inside is not None, name  # noqa: S101 - a script for developers; the package is pinned
+    assert inside is not None, name
     paths = [p for p in re.findall(r"<[a-z]+ [^>]*/>", inside.group(1)) if 'stroke="none"' not in p]
     drawing = "".join(re.sub(r"\s*/>$", "/>", p) for p in paths)
     return (
