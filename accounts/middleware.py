@@ -19,7 +19,7 @@ def RequestIdMiddleware(get_response: Handler) -> Handler:
 
         async def named_async(request: HttpRequest) -> HttpResponseBase:
             request.id = secrets.token_hex(8)  # type: ignore[attr-defined]
-            response = await get_response(request)  # type: ignore[misc]
+            response = await get_response(request)
             response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
             return response
 

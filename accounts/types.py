@@ -10,6 +10,6 @@ from django_htmx.middleware import HtmxDetails
 class HtmxHttpRequest(HttpRequest):
     """A request behind the middleware stack; declared for type checkers, never made."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     htmx: HtmxDetails
     id: str

@@ -96,8 +96,9 @@ class _Numbers:
         operations = GaugeMetricFamily(
             "kaitoweb_operations", "Operations by status", labels=["status"]
         )
-        for row in Operation.objects.order_by().values("status").annotate(n=Count("pk")):
-            operations.add_metric([row["status"]], row["n"])
+        by_status = Operation.objects.order_by().values_list("status").annotate(n=Count("pk"))
+        for status, count in by_status:
+            operations.add_metric([status], count)
         yield operations
         age = GaugeMetricFamily(
             "kaitoweb_cluster_contact_age_seconds",
@@ -105,8 +106,9 @@ class _Numbers:
             labels=["cluster"],
         )
         now = timezone.now()
-        for cluster in Cluster.objects.filter(disconnected_at=None).exclude(last_contact_at=None):
-            age.add_metric([cluster.name], (now - cluster.last_contact_at).total_seconds())
+        for cluster in Cluster.objects.filter(disconnected_at=None):
+            if cluster.last_contact_at:
+                age.add_metric([cluster.name], (now - cluster.last_contact_at).total_seconds())
         yield age
 
 

@@ -9,11 +9,11 @@ from celery import shared_task
 from workspaces import operations
 
 
-@shared_task(name="workspaces.carry_out", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="workspaces.carry_out", ignore_result=True)
 def carry_out(operation_id: str) -> None:
     operations.carry_out(UUID(operation_id))
 
 
-@shared_task(name="workspaces.sweep_operations", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="workspaces.sweep_operations", ignore_result=True)
 def sweep_operations() -> None:
     operations.sweep()

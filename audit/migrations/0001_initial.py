@@ -5,51 +5,79 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Head',
+            name="Head",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.BigIntegerField(default=0)),
-                ('hash', models.CharField(default='', max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.BigIntegerField(default=0)),
+                ("hash", models.CharField(default="", max_length=64)),
             ],
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('seq', models.BigIntegerField(editable=False, primary_key=True, serialize=False)),
-                ('uuid', models.UUIDField(default=audit.models.uuid7, editable=False, unique=True)),
-                ('time', models.DateTimeField(db_index=True)),
-                ('actor_key', models.CharField(blank=True, default='', max_length=64)),
-                ('actor_name', models.CharField(max_length=150)),
-                ('source_ip', models.CharField(blank=True, default='', max_length=45)),
-                ('request_id', models.CharField(blank=True, db_index=True, default='', max_length=64)),
-                ('action', models.CharField(max_length=64)),
-                ('outcome', models.CharField(choices=[('requested', 'requested'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('refused', 'refused')], max_length=16)),
-                ('kind', models.CharField(blank=True, default='', max_length=40)),
-                ('cluster', models.CharField(blank=True, default='', max_length=63)),
-                ('namespace', models.CharField(blank=True, default='', max_length=63)),
-                ('name', models.CharField(blank=True, default='', max_length=253)),
-                ('uid', models.CharField(blank=True, default='', max_length=64)),
-                ('operation_id', models.UUIDField(db_index=True, null=True)),
-                ('before', models.JSONField(help_text='redacted', null=True)),
-                ('after', models.JSONField(help_text='redacted', null=True)),
-                ('reason', models.CharField(blank=True, default='', max_length=500)),
-                ('detail', models.JSONField(default=dict, help_text='redacted; numbers, error text, client')),
-                ('duration_ms', models.PositiveIntegerField(null=True)),
-                ('previous_hash', models.CharField(max_length=64)),
-                ('hash', models.CharField(max_length=64)),
+                ("seq", models.BigIntegerField(editable=False, primary_key=True, serialize=False)),
+                ("uuid", models.UUIDField(default=audit.models.uuid7, editable=False, unique=True)),
+                ("time", models.DateTimeField(db_index=True)),
+                ("actor_key", models.CharField(blank=True, default="", max_length=64)),
+                ("actor_name", models.CharField(max_length=150)),
+                ("source_ip", models.CharField(blank=True, default="", max_length=45)),
+                (
+                    "request_id",
+                    models.CharField(blank=True, db_index=True, default="", max_length=64),
+                ),
+                ("action", models.CharField(max_length=64)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("requested", "requested"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("refused", "refused"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("kind", models.CharField(blank=True, default="", max_length=40)),
+                ("cluster", models.CharField(blank=True, default="", max_length=63)),
+                ("namespace", models.CharField(blank=True, default="", max_length=63)),
+                ("name", models.CharField(blank=True, default="", max_length=253)),
+                ("uid", models.CharField(blank=True, default="", max_length=64)),
+                ("operation_id", models.UUIDField(db_index=True, null=True)),
+                ("before", models.JSONField(help_text="redacted", null=True)),
+                ("after", models.JSONField(help_text="redacted", null=True)),
+                ("reason", models.CharField(blank=True, default="", max_length=500)),
+                (
+                    "detail",
+                    models.JSONField(
+                        default=dict, help_text="redacted; numbers, error text, client"
+                    ),
+                ),
+                ("duration_ms", models.PositiveIntegerField(null=True)),
+                ("previous_hash", models.CharField(max_length=64)),
+                ("hash", models.CharField(max_length=64)),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'ordering': ['-seq'],
-                'indexes': [models.Index(fields=['action', '-seq'], name='audit_action'), models.Index(fields=['actor_key', '-seq'], name='audit_actor'), models.Index(fields=['cluster', 'namespace', 'name', '-seq'], name='audit_target')],
+                "verbose_name_plural": "entries",
+                "ordering": ["-seq"],
+                "indexes": [
+                    models.Index(fields=["action", "-seq"], name="audit_action"),
+                    models.Index(fields=["actor_key", "-seq"], name="audit_actor"),
+                    models.Index(
+                        fields=["cluster", "namespace", "name", "-seq"], name="audit_target"
+                    ),
+                ],
             },
         ),
     ]
