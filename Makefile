@@ -38,7 +38,7 @@ fmt: ## Format the code and the templates
 	@scripts/setup test
 	@.venv/bin/ruff format -q .
 	@.venv/bin/ruff check -q --fix-only .
-	@git ls-files 'templates/*.html' | xargs .venv/bin/djade -q --target-version 5.2
+	@git ls-files 'templates/*.html' | xargs .venv/bin/djade --target-version 5.2
 
 lock: ## Compile the lock files anew from requirements/*.in
 	@scripts/setup test
