@@ -7,15 +7,22 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from clusters.models import Cluster
 from workspaces.types import OperationKind, OperationStatus, Phase, Recipe
 
 
 class Workspace(models.Model):
-    """Mirror row of one KAITO Workspace object; identity is the uid, never the name."""
+    """Mirror row of one KAITO Workspace object; identity is the uid, never the name.
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="workspaces")
+    No mirror table has an index on `cluster` alone: SQLite, which keeps no statistics, would choose it before the
+    index that is meant, and read every row of the cluster.
+    """
+
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="workspaces", db_index=False
+    )
     uid = models.CharField(max_length=64)
     namespace = models.CharField(max_length=63)
     name = models.CharField(max_length=253)
@@ -76,6 +83,7 @@ class Workspace(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["cluster", "namespace", "name"], name="workspace_name"),
             models.Index(fields=["deleted_at", "phase"], name="workspace_live_phase"),
             models.Index(fields=["deleted_at", "-created_at"], name="workspace_live_created"),
         ]
@@ -87,7 +95,9 @@ class Workspace(models.Model):
 class Dependent(models.Model):
     """Mirror row of an object that KAITO made for a workspace: pod, service, workload, node claim."""
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="dependents")
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="dependents", db_index=False
+    )
     kind = models.CharField(max_length=40)
     uid = models.CharField(max_length=64)
     namespace = models.CharField(max_length=63, blank=True, default="")
@@ -107,7 +117,8 @@ class Dependent(models.Model):
             models.Index(
                 fields=["cluster", "workspace_namespace", "workspace_name"],
                 name="dependent_of_workspace",
-            )
+            ),
+            models.Index(fields=["cluster", "kind", "name"], name="dependent_name"),
         ]
 
     def __str__(self) -> str:
@@ -117,7 +128,9 @@ class Dependent(models.Model):
 class ClusterEvent(models.Model):
     """Mirror row of a Kubernetes Event about a workspace or one of its dependents; kept after its short life there."""
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="events")
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
     uid = models.CharField(max_length=64)
     workspace_namespace = models.CharField(max_length=63)
     workspace_name = models.CharField(max_length=253)
@@ -151,7 +164,9 @@ class ClusterEvent(models.Model):
 class Transition(models.Model):
     """One observed change of a workspace: the timeline, and what the usual durations are learnt from."""
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="transitions")
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="transitions", db_index=False
+    )
     workspace_uid = models.CharField(max_length=64, db_index=True)
     at = models.DateTimeField(
         help_text="the cluster's time where it gives one, else when we saw it"
@@ -167,6 +182,9 @@ class Transition(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
+        indexes = [
+            models.Index(fields=["cluster", "workspace_uid"], name="transition_of_workspace")
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.before} → {self.after}"
@@ -214,7 +232,7 @@ class Operation(models.Model):
     not_before = models.DateTimeField(null=True, help_text="earliest next attempt")
     taken_by = models.CharField(max_length=200, blank=True, default="")
     heartbeat_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 

@@ -399,6 +399,7 @@ def make_transition(workspace, subject, after, *, at=NOW, **fields):
 
 def make_operation(cluster, person, *, kind="create", name="phi-4", namespace="team-a", **fields):
     given = {"status": "queued", "idempotency_key": str(uuid.uuid4()), **fields}
+    given.setdefault("created_at", datetime.now(UTC))  # finer than SQLite's own clock
     return Operation.objects.create(
         cluster=cluster,
         kind=kind,

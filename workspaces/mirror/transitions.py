@@ -50,10 +50,12 @@ def write(workspace: Workspace, changes: Iterable[Change], *, now: datetime) -> 
     ]
     if not rows:
         return
-    of_workspace = Transition.objects.filter(
-        cluster_id=workspace.cluster_id, workspace_uid=workspace.uid
+    of_then = Transition.objects.filter(
+        cluster_id=workspace.cluster_id,
+        workspace_uid=workspace.uid,
+        at__in={row.at for row in rows},
     )
-    there = set(of_workspace.values_list("subject", "after", "reason", "at"))
+    there = set(of_then.values_list("subject", "after", "reason", "at"))
     fresh = [r for r in rows if (r.subject, r.after, r.reason, r.at) not in there]
     Transition.objects.bulk_create(fresh)
 
