@@ -23,6 +23,16 @@ def _flush_with_triggers_off(self):
 TransactionTestCase._fixture_teardown = _flush_with_triggers_off
 
 
+def pytest_collection_modifyitems(items):
+    """What is about the database, and not about pages, runs on PostgreSQL too (scripts/test)."""
+    for item in items:
+        fixtures = set(item.fixturenames)
+        touches = {"db", "transactional_db"} & fixtures or item.get_closest_marker("django_db")
+        is_page = {"client", "async_client"} & fixtures or item.get_closest_marker("asyncio")
+        if touches and not is_page and "playground" not in item.path.parts:
+            item.add_marker("postgres")
+
+
 @pytest.fixture
 def alice(django_user_model):
     """An administrator."""
