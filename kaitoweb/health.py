@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -22,10 +23,12 @@ from workspaces.models import Operation, Workspace
 WATCHER_FRESH = timedelta(seconds=60)
 
 
+@require_safe
 def alive(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+@require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when every part is ready, else 503; the body names each part and what is wrong with it."""
     parts = {name: check() for name, check in _CHECKS.items()}
@@ -112,6 +115,7 @@ class _Numbers:
         yield age
 
 
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     registry.register(_Numbers())
