@@ -601,6 +601,19 @@ def test_waiting_events_are_bounded(feeder, monkeypatch):
     assert list(stored) == ["b", "c"]
 
 
+def test_object_that_a_restored_cluster_lists_again_takes_its_name_back(feeder):
+    first = builders.raw_workspace(uid="uid-1", resource_version="100")
+    second = builders.raw_workspace(uid="uid-2", resource_version="200")
+    feeder.see(first)
+    feeder.lose(first)
+    feeder.see(second)
+
+    feeder.see(first, version=50, listed=True)
+
+    rows = Workspace.objects.order_by("uid").values_list("uid", "deleted_at", "phase")
+    assert [(uid, gone is None) for uid, gone, _ in rows] == [("uid-1", True), ("uid-2", False)]
+
+
 def test_former_holder_of_the_lease_writes_nothing(feeder, cluster):
     WatchLease.objects.filter(cluster=cluster).update(token=feeder.token + 1)
 
@@ -640,9 +653,12 @@ def test_recheck_concludes_anew(feeder, cluster):
 
 def test_recheck_is_fenced(feeder, cluster):
     feeder.see(builders.raw_workspace(status=builders.pending_status()))
+    Workspace.objects.update(headline="stale words")
 
     with pytest.raises(leases.Lost):
         mirror.recheck(cluster=cluster, token=feeder.token - 1)
+
+    assert workspace().headline == "stale words"
 
 
 @pytest.mark.parametrize(

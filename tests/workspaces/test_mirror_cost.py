@@ -5,11 +5,13 @@ import copy
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from clusters import leases, targets
-from clusters.watching import Seen
+from clusters.watching import Gone, Listed, Seen
 from tests.workspaces import builders
 from workspaces import mirror
+from workspaces.models import Dependent, Transition, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -51,3 +53,111 @@ def test_no_event_makes_sqlite_read_all_rows_of_a_cluster(cluster):
     wide = [p for p in plans(captured) if p.startswith("SCAN") or p.endswith("(cluster_id=?)")]
     lease = [p for p in wide if "watchlease" in p]
     assert [p for p in wide if p not in lease] == []
+
+
+def everything(number):
+    """Objects of several lives, by target."""
+    name = f"ws-{number}"
+    status, parts = builders._story(STORIES[number % len(STORIES)], name, "team-a")
+    for part in parts:
+        part["metadata"] |= {"uid": f"{part['kind']}-{number}"}
+        if part["kind"] == "NodeClaim":
+            part["metadata"]["name"] = f"claim-{number}"
+        if part["kind"] == "Service":
+            owner = {"kind": "Workspace", "name": name, "uid": f"uid-team-a-{name}"}
+            part["metadata"]["ownerReferences"] = [owner]
+    found = {target: [] for target in TARGETS}
+    found[targets.WORKSPACES] = [builders.raw_workspace(name, status=status)]
+    for part in parts:
+        found[TARGETS_BY_KIND[part["kind"]]].append(part)
+    return found
+
+
+STORIES = ("new", "node", "image", "weights", "ready", "quota", "gated", "pull")
+TARGETS = (targets.WORKSPACES, targets.PODS, targets.NODECLAIMS, targets.SERVICES)
+TARGETS_BY_KIND = {target.kind: target for target in TARGETS}
+
+
+def listed(target, number_of_workspaces):
+    raws = (raw for n in range(number_of_workspaces) for raw in everything(n)[target])
+    return [Seen(target=target, raw=raw, listed=True) for raw in raws]
+
+
+def rows_of(cluster):
+    """All that the mirror holds of a cluster."""
+    left_out = {"id", "cluster"}
+    found = []
+    for model, order in ((Workspace, "uid"), (Dependent, "uid"), (Transition, "workspace_uid")):
+        columns = [f.name for f in model._meta.concrete_fields if f.name not in left_out]
+        rows = model.objects.filter(cluster=cluster).values_list(*columns)
+        found.append(sorted(rows.order_by(order), key=repr))
+    return found
+
+
+@pytest.mark.parametrize("order", [TARGETS, TARGETS[::-1]])
+@pytest.mark.postgres
+def test_a_list_at_once_leaves_the_same_rows_as_its_objects_one_by_one(cluster, order, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: builders.NOW)
+    other = builders.make_cluster("other")
+    tokens = {c: leases.acquire(c, "test") for c in (cluster, other)}
+
+    for target in order:
+        events = listed(target, 2 * len(STORIES))
+        mirror.apply(*events, cluster=cluster, token=tokens[cluster])
+        for event in events:
+            mirror.apply(event, cluster=other, token=tokens[other])
+
+    at_once, one_by_one = rows_of(cluster), rows_of(other)
+    assert [len(rows) for rows in at_once[:2]] == [16, 34]
+    assert at_once == one_by_one
+
+
+@pytest.mark.parametrize("target", [targets.WORKSPACES, targets.PODS])
+def test_a_list_at_once_costs_hardly_more_queries_than_one_object(cluster, target):
+    token = leases.acquire(cluster, "test")
+    mirror.apply(*listed(targets.WORKSPACES, 3), cluster=cluster, token=token)
+    few, many = listed(target, 3), listed(target, 45)[3:]
+
+    counts = []
+    for events in (few, many):
+        with CaptureQueriesContext(connection) as captured:
+            mirror.apply(*events, cluster=cluster, token=token)
+        counts.append(len(captured))
+
+    assert counts[1] < counts[0] + 12  # SQLite takes so many values in one INSERT
+
+
+def test_recheck_locks_nothing_while_nothing_moves(cluster):
+    token = leases.acquire(cluster, "test")
+    mirror.apply(*listed(targets.WORKSPACES, 40), cluster=cluster, token=token)
+    mirror.recheck(cluster=cluster, token=token)
+
+    with CaptureQueriesContext(connection) as captured:
+        mirror.recheck(cluster=cluster, token=token)
+
+    assert len(captured) == 4
+    assert {query["sql"].split()[0] for query in captured} == {"SELECT"}
+
+
+def test_what_never_was_ours_goes_without_a_lock(cluster):
+    token = leases.acquire(cluster, "test")
+
+    with CaptureQueriesContext(connection) as captured:
+        mirror.apply(Gone(target=targets.JOBS, uid="uid-x"), cluster=cluster, token=token)
+
+    assert len(captured) == 1
+
+
+def test_sweep_of_many_is_done_in_portions(cluster):
+    token = leases.acquire(cluster, "test")
+    mirror.apply(*listed(targets.WORKSPACES, 60), cluster=cluster, token=token)
+    empty = Listed(
+        target=targets.WORKSPACES, uids=frozenset(), namespace="", resource_version="900"
+    )
+
+    with CaptureQueriesContext(connection) as captured:
+        mirror.apply(empty, cluster=cluster, token=token)
+
+    assert Workspace.objects.filter(deleted_at=None).count() == 0
+    fences = [query for query in captured if "watchlease" in query["sql"]]
+    assert len(fences) == 2

@@ -176,10 +176,10 @@ def test_event_is_tried_again_while_the_database_is_away(real_database, sandbox,
     monkeypatch.setattr(session, "RETRY_S", 0.01)
     apply, failures = mirror.apply, [OperationalError("locked"), OperationalError("locked")]
 
-    def flaky(event, **options):
-        if isinstance(event, Seen) and failures:
+    def flaky(*events, **options):
+        if isinstance(events[0], Seen) and failures:
             raise failures.pop()
-        apply(event, **options)
+        apply(*events, **options)
 
     monkeypatch.setattr(mirror, "apply", flaky)
     create(cluster, "late-but-there")
@@ -194,10 +194,11 @@ def test_odd_event_does_not_hide_the_others(real_database, sandbox, monkeypatch,
     cluster = connect(sandbox)
     apply = mirror.apply
 
-    def picky(event, **options):
-        if isinstance(event, Seen) and event.raw["metadata"]["name"] == "odd-one":
+    def picky(*events, **options):
+        names = [e.raw["metadata"]["name"] for e in events if isinstance(e, Seen)]
+        if "odd-one" in names:
             raise ValueError("odd")
-        apply(event, **options)
+        apply(*events, **options)
 
     monkeypatch.setattr(mirror, "apply", picky)
     create(cluster, "odd-one")

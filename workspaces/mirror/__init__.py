@@ -4,6 +4,6 @@ Rows follow the cluster by uid and never step back to an older version, unless a
 keeps its row and its history. Knows nothing of HTTP or threads, and never changes the cluster.
 """
 
-from workspaces.mirror.applying import apply, known_versions, recheck
+from workspaces.mirror.applying import AT_ONCE, apply, known_versions, recheck
 
-__all__ = ["apply", "known_versions", "recheck"]
+__all__ = ["AT_ONCE", "apply", "known_versions", "recheck"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from django.utils import timezone
 
@@ -15,9 +16,9 @@ from clusters.models import Cluster
 from clusters.versions import is_newer
 from workspaces import parsing
 from workspaces.mirror import joining, rows, transitions
-from workspaces.mirror.joining import Home
 from workspaces.mirror.rows import Topics
 from workspaces.models import ClusterEvent, Dependent, Workspace
+from workspaces.queries.sighting import Home
 from workspaces.types import ParsedEvent, RawObject
 
 WAITING_AT_MOST = 2000
@@ -57,7 +58,11 @@ def is_about_ours(raw: RawObject) -> bool:
     return kind == "Workspace" or kind in joining.DEPENDENT_KINDS
 
 
-def see_event(cluster: Cluster, raw: RawObject) -> Topics:
+def see_events(cluster: Cluster, raws: Iterable[RawObject]) -> Topics:
+    return {topic for raw in raws for topic in _see(cluster, raw)}
+
+
+def _see(cluster: Cluster, raw: RawObject) -> Topics:
     event = parsing.parse_event(parsing.redacted(raw))
     home = joining.home_of_event(cluster, event)
     if home is None:
@@ -69,10 +74,11 @@ def see_event(cluster: Cluster, raw: RawObject) -> Topics:
     workspace = namesakes.order_by("-created_at").first()
     if workspace is None:
         return set()
-    now = timezone.now()
-    if event.object_kind == "Workspace":
-        transitions.write(workspace, [transitions.event_change(event)], now=now)
-    return {f"workspace-{workspace.uid}"} | rows.conclude(workspace, now=now)
+    is_own = event.object_kind == "Workspace"
+    changes = [transitions.event_change(event)] if is_own else []
+    return {f"workspace-{workspace.uid}"} | rows.conclude(
+        [(workspace, changes)], now=timezone.now()
+    )
 
 
 def join_pending(cluster: Cluster, about: Dependent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,11 @@ from django.utils import timezone
 from accounts.people import person_key
 from clusters.models import Cluster
 from clusters.versions import is_newer
-from workspaces import diagnosis, parsing
-from workspaces.mirror import joining, transitions
+from workspaces import parsing
+from workspaces.mirror import transitions
 from workspaces.mirror.transitions import Change
-from workspaces.models import Dependent, Operation, Workspace
+from workspaces.models import Operation, Workspace
+from workspaces.queries import sighting
 from workspaces.types import (
     Dependents,
     Dialect,
@@ -29,23 +31,19 @@ Topics = set[str]
 EVERYBODY = "workspaces"  # lists, tiles and counts
 
 
-def see_workspace(cluster: Cluster, raw: RawObject, *, listed: bool) -> Topics:
-    """Insert or update the row of this uid; an older version is ignored, unless a full list reports it."""
-    now, clean = timezone.now(), parsing.redacted(raw)
-    parsed, managers = parsing.parse_workspace(clean), parsing.summarise_managers(raw)
-    copied = _copied(clean, parsed) | {"managers": managers, "seen_at": now}
-    row = Workspace.objects.filter(cluster=cluster, uid=parsed.uid).first()
-    if row is None:
-        return _insert(Workspace(cluster=cluster, uid=parsed.uid, **copied), parsed, now)
-    if not listed and not is_newer(parsed.resource_version, row.resource_version):
-        return set()
-    before = parsing.parse_workspace(row.raw)
-    is_news = substance(clean) != substance(row.raw) or row.deleted_at is not None
-    _update(row, copied | {"deleted_at": None})
-    if not is_news:
-        return set()
-    transitions.write(row, transitions.workspace_changes(before, parsed), now=now)
-    return {f"workspace-{row.uid}"} | conclude(row, now=now)
+def see_workspaces(cluster: Cluster, raws: Iterable[RawObject], *, listed: bool) -> Topics:
+    """Insert or update the rows of these uids; an older version is ignored, unless a full list reports it."""
+    now, topics, fresh = timezone.now(), set(), []
+    by_uid = {parsing.uid_of(raw): raw for raw in raws}
+    there = Workspace.objects.filter(cluster=cluster, uid__in=by_uid)
+    known = {row.uid: row for row in there}
+    for uid, raw in by_uid.items():
+        copied = _copied(raw) | {"seen_at": now}
+        if uid in known:
+            topics |= _change(known[uid], copied, listed=listed, now=now)
+        else:
+            fresh.append(Workspace(cluster=cluster, uid=uid, **copied))
+    return topics | _insert(fresh, now)
 
 
 def lose_workspace(row: Workspace, *, version: str = "") -> Topics:
@@ -54,97 +52,135 @@ def lose_workspace(row: Workspace, *, version: str = "") -> Topics:
         return set()
     now = timezone.now()
     _update(row, {"deleted_at": now, "resource_version": version or row.resource_version})
-    return {EVERYBODY, f"workspace-{row.uid}"} | conclude(row, now=now)
+    return {EVERYBODY, f"workspace-{row.uid}"} | conclude([(row, ())], now=now)
 
 
-def conclude(row: Workspace, *, now: datetime) -> Topics:
-    """Recompute phase, headline and the other derived columns; returns what to announce, nothing if nothing moved."""
-    dependents = joining.dependents_of(row)
-    known, parsed = joining.parsed(dependents), parsing.parse_workspace(row.raw)
-    found = diagnosis.diagnose(parsed, known, joining.events_of(row), now, gone_at=row.deleted_at)
-    phase_before = row.phase
-    values = _derived(row, parsed, known) | {
+def conclude(told: Sequence[tuple[Workspace, Iterable[Change]]], *, now: datetime) -> Topics:
+    """Recompute phase, headline and the other derived columns of these (of one cluster), and write what was told of
+
+    them, and what follows from it, into their timelines. Returns what to announce, nothing for a row that stays.
+    """
+    topics: Topics = set()
+    written: list[tuple[Workspace, list[Change]]] = []
+    for seen, (row, changes) in zip(sighting.see_all([w for w, _ in told]), told, strict=True):
+        phase_before = row.phase
+        if _update(row, _concluded(seen, now)):
+            topics |= {EVERYBODY, f"workspace-{row.uid}"}
+        written.append((row, [*changes, *_phase_change(row, phase_before)]))
+    transitions.write(written, now=now)
+    return topics
+
+
+def would_move(rows: Iterable[Workspace], *, now: datetime) -> list[int]:
+    """The keys of those that conclude() would change; reads only."""
+    seen = sighting.see_all(list(rows))
+    return [s.row.pk for s in seen if _differing(s.row, _concluded(s, now))]
+
+
+def _change(row: Workspace, copied: dict[str, Any], *, listed: bool, now: datetime) -> Topics:
+    if not listed and not is_newer(copied["resource_version"], row.resource_version):
+        return set()
+    before, was_gone = row.raw, row.deleted_at is not None
+    topics = _displace([row]) if was_gone else set()
+    _update(row, copied | {"deleted_at": None})
+    if substance(before) == substance(row.raw) and not was_gone:
+        return topics
+    changes = transitions.workspace_changes(*map(parsing.parse_workspace, (before, row.raw)))
+    return topics | {f"workspace-{row.uid}"} | conclude([(row, changes)], now=now)
+
+
+def _insert(rows: list[Workspace], now: datetime) -> Topics:
+    if not rows:
+        return set()
+    topics, told = _displace(rows) | {EVERYBODY}, []
+    for row in rows:
+        _adopt(row)
+    for seen in sighting.see_all(rows):
+        row, phase_before = seen.row, seen.row.phase
+        for column, value in _concluded(seen, now).items():
+            setattr(row, column, value)
+        told.append((row, [*_history(seen), *_phase_change(row, phase_before)]))
+        topics |= {f"workspace-{row.uid}"} | (
+            {f"operation-{row.operation_id}"} if row.operation_id else set()
+        )
+    Workspace.objects.bulk_create(rows)
+    transitions.write(told, now=now)
+    return topics
+
+
+def _history(seen: sighting.Seen) -> Iterator[Change]:
+    """What is known at first sight, its parts and events included, which may have been seen before it."""
+    yield from transitions.workspace_changes(None, seen.workspace)
+    for pod in seen.dependents.pods:
+        yield from transitions.pod_changes(None, pod)
+    for claim in seen.dependents.node_claims:
+        yield from transitions.claim_changes(None, claim)
+    about_it = (e for e in seen.events if e.object_kind == "Workspace")
+    yield from (transitions.event_change(event) for event in about_it)
+
+
+def _concluded(seen: sighting.Seen, now: datetime) -> dict[str, Any]:
+    """The derived columns as they should be."""
+    row, found = seen.row, seen.diagnosis(now)
+    values = _derived(row, seen.workspace, seen.dependents) | {
         "phase": found.phase.value,
         "headline": found.headline[:300],
     }
-    if found.phase != phase_before or row.phase_since is None:
-        values["phase_since"] = _phase_since(row, found.phase, parsed, now)
-    if not _update(row, values):
-        return set()
-    if row.phase != phase_before:
-        change = Change(
+    if found.phase != row.phase or row.phase_since is None:
+        values["phase_since"] = _phase_since(row, found.phase, seen.workspace, now)
+    return values
+
+
+def _phase_change(row: Workspace, before: str) -> list[Change]:
+    if row.phase == before:
+        return []
+    return [
+        Change(
             subject="phase",
-            before=phase_before,
+            before=before,
             after=row.phase,
             at=row.phase_since,
             message=row.headline,
         )
-        transitions.write(row, [change], now=now)
-    return {EVERYBODY, f"workspace-{row.uid}"}
-
-
-def _insert(row: Workspace, parsed: ParsedWorkspace, now: datetime) -> Topics:
-    topics = _displace(row)
-    _adopt(row, parsed)
-    row.save(force_insert=True)
-    transitions.write(row, _history(row, parsed), now=now)
-    if row.operation_id:
-        topics.add(f"operation-{row.operation_id}")
-    return topics | {EVERYBODY} | conclude(row, now=now)
-
-
-def _history(row: Workspace, parsed: ParsedWorkspace) -> list[Change]:
-    """What is known at first sight, its parts and events included, which may have been seen before it."""
-    about_it = (e for e in joining.events_of(row) if e.object_kind == "Workspace")
-    parts = (dependent_changes(None, d) for d in joining.dependents_of(row))
-    return [
-        *transitions.workspace_changes(None, parsed),
-        *(change for part in parts for change in part),
-        *(transitions.event_change(event) for event in about_it),
     ]
 
 
-def _displace(row: Workspace) -> Topics:
+def _displace(rows: Sequence[Workspace]) -> Topics:
     """A name belongs to one living object: whoever had it is gone, though its end was not seen yet."""
-    living = Workspace.objects.filter(cluster_id=row.cluster_id, deleted_at=None)
-    former = living.filter(namespace=row.namespace, name=row.name)
+    taken = {sighting.home_of(row) for row in rows}
+    living = Workspace.objects.filter(
+        cluster_id=rows[0].cluster_id,
+        deleted_at=None,
+        namespace__in={namespace for namespace, _ in taken},
+        name__in={name for _, name in taken},
+    )
+    former = [other for other in living if sighting.home_of(other) in taken]
     return {topic for other in former for topic in lose_workspace(other)}
 
 
-def _adopt(row: Workspace, parsed: ParsedWorkspace) -> None:
+def _adopt(row: Workspace) -> None:
     """Join the row to the wish that made it. An annotation is anybody's to write: it must fit the object."""
     try:
-        operation_id = UUID(parsed.operation_id)
+        operation_id = UUID(parsing.parse_workspace(row.raw).operation_id)
     except ValueError:
         return
-    operation = (
-        Operation.objects.select_related("person")
-        .filter(
-            pk=operation_id,
-            kind=OperationKind.CREATE,
-            cluster_id=row.cluster_id,
-            namespace=parsed.namespace,
-            name=parsed.name,
-        )
-        .first()
+    wishes = Operation.objects.select_related("person").filter(
+        pk=operation_id,
+        kind=OperationKind.CREATE,
+        cluster_id=row.cluster_id,
+        namespace=row.namespace,
+        name=row.name,
     )
+    operation = wishes.first()
     if operation:
         row.operation_id, row.owner = operation.pk, operation.person_name
         row.owner_key = person_key(operation.person) if operation.person else ""
 
 
-def dependent_changes(before: RawObject | None, dependent: Dependent) -> list[Change]:
-    """Timeline of a dependent between two sights; only pods and node claims have one."""
-    if dependent.kind == "Pod":
-        pod = parsing.parse_pod(before) if before else None
-        return list(transitions.pod_changes(pod, parsing.parse_pod(dependent.raw)))
-    if dependent.kind == "NodeClaim":
-        claim = parsing.parse_node_claim(before) if before else None
-        return list(transitions.claim_changes(claim, parsing.parse_node_claim(dependent.raw)))
-    return []
-
-
-def _copied(clean: RawObject, parsed: ParsedWorkspace) -> dict[str, Any]:
+def _copied(raw: RawObject) -> dict[str, Any]:
+    """The columns that are the object's own."""
+    clean = parsing.redacted(raw)
+    parsed = parsing.parse_workspace(clean)
     return {
         "namespace": parsed.namespace,
         "name": parsed.name,
@@ -156,6 +192,7 @@ def _copied(clean: RawObject, parsed: ParsedWorkspace) -> dict[str, Any]:
         "instance_type": parsed.instance_type[:63],
         "count": max(parsed.count, 0),
         "raw": clean,
+        "managers": parsing.summarise_managers(raw),
         "created_at": parsed.created_at,
         "deletion_requested_at": parsed.deletion_requested_at,
     }
@@ -203,9 +240,13 @@ def substance(raw: RawObject) -> RawObject:
     return raw | {"metadata": {k: v for k, v in metadata.items() if k != "resourceVersion"}}
 
 
+def _differing(row: Workspace, values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if getattr(row, key) != value}
+
+
 def _update(row: Workspace, values: dict[str, Any]) -> bool:
     """Write the named columns that differ; False if none does."""
-    changed = {key: value for key, value in values.items() if getattr(row, key) != value}
+    changed = _differing(row, values)
     for key, value in changed.items():
         setattr(row, key, value)
     if changed:

@@ -33,31 +33,32 @@ class Change:
     message: str = ""
 
 
-def write(workspace: Workspace, changes: Iterable[Change], *, now: datetime) -> None:
-    """Add them to the timeline; what stands there already, from before a rebuild of the mirror, is left out."""
-    rows = [
-        Transition(
-            cluster_id=workspace.cluster_id,
-            workspace_uid=workspace.uid,
-            at=change.at or now,
-            subject=change.subject[:128],
-            before=change.before[:64],
-            after=change.after[:64],
-            reason=change.reason[:128],
-            message=change.message[:2000],
-        )
-        for change in changes
-    ]
+def write(told: Iterable[tuple[Workspace, Iterable[Change]]], *, now: datetime) -> None:
+    """Add them to the timelines; what stands there already, from before a rebuild of the mirror, is left out."""
+    rows = [_row(workspace, change, now) for workspace, changes in told for change in changes]
     if not rows:
         return
     of_then = Transition.objects.filter(
-        cluster_id=workspace.cluster_id,
-        workspace_uid=workspace.uid,
+        cluster_id=rows[0].cluster_id,
+        workspace_uid__in={row.workspace_uid for row in rows},
         at__in={row.at for row in rows},
     )
-    there = set(of_then.values_list("subject", "after", "reason", "at"))
-    fresh = [r for r in rows if (r.subject, r.after, r.reason, r.at) not in there]
+    there = set(of_then.values_list("workspace_uid", "subject", "after", "reason", "at"))
+    fresh = [r for r in rows if (r.workspace_uid, r.subject, r.after, r.reason, r.at) not in there]
     Transition.objects.bulk_create(fresh)
+
+
+def _row(workspace: Workspace, change: Change, now: datetime) -> Transition:
+    return Transition(
+        cluster_id=workspace.cluster_id,
+        workspace_uid=workspace.uid,
+        at=change.at or now,
+        subject=change.subject[:128],
+        before=change.before[:64],
+        after=change.after[:64],
+        reason=change.reason[:128],
+        message=change.message[:2000],
+    )
 
 
 def workspace_changes(before: ParsedWorkspace | None, after: ParsedWorkspace) -> Iterator[Change]:

@@ -10,7 +10,15 @@ from workspaces.parsing.dependents import (
     parse_service,
     parse_workload,
 )
-from workspaces.parsing.raw import items, mapping, moment, resource_version_of, text, uid_of
+from workspaces.parsing.raw import (
+    items,
+    mapping,
+    moment,
+    owner_of,
+    resource_version_of,
+    text,
+    uid_of,
+)
 from workspaces.parsing.redaction import carries_secret, redacted, summarise_managers
 from workspaces.parsing.servers import dialect_of, workspace_dialect
 from workspaces.parsing.workspaces import (
@@ -28,6 +36,7 @@ __all__ = [
     "OPERATION_ANNOTATION",
     "carries_secret",
     "dialect_of",
+    "owner_of",
     "parse_event",
     "parse_node_claim",
     "parse_pod",

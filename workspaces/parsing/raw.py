@@ -52,3 +52,9 @@ def uid_of(raw: RawObject) -> str:
 
 def resource_version_of(raw: RawObject) -> str:
     return text(at(raw, "metadata", "resourceVersion"))
+
+
+def owner_of(raw: RawObject) -> RawObject:
+    """The Workspace among the owner references, empty if none is."""
+    owners = items(at(raw, "metadata", "ownerReferences"))
+    return next((o for o in owners if o.get("kind") == "Workspace"), {})

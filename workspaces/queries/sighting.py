@@ -1,8 +1,9 @@
-"""Rows of the mirror back to the values that a diagnosis takes."""
+"""One workspace with all that the mirror knows around it, read back from rows to values: for pages and for the mirror."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,17 +12,17 @@ from django.db.models import Q
 from workspaces import parsing
 from workspaces.diagnosis import NOTHING_READ, Diagnosis, Progress, diagnose
 from workspaces.models import ClusterEvent, Dependent, Workspace
-from workspaces.types import Dependents, ParsedEvent, ParsedWorkspace
+from workspaces.types import Dependents, ParsedEvent, ParsedWorkspace, RawObject
 
-EVENTS_SHOWN = 200
+Home = tuple[str, str]  # namespace and name of a workspace
+
+EVENTS_READ = 200
 # Events of what a workspace leaves behind still belong to it.
 _AFTERMATH = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One workspace with all that the mirror knows around it."""
-
     row: Workspace
     workspace: ParsedWorkspace
     dependents: Dependents
@@ -39,50 +40,91 @@ class Seen:
 
 
 def see(workspace: Workspace) -> Seen:
-    return Seen(
-        row=workspace,
-        workspace=parsing.parse_workspace(workspace.raw),
-        dependents=_dependents(workspace),
-        events=tuple(_event(e) for e in events_of(workspace)),
-    )
+    return see_all([workspace])[0]
 
 
-def _dependents(workspace: Workspace) -> Dependents:
+def see_all(workspaces: Sequence[Workspace]) -> list[Seen]:
+    """In the given order. They are of one cluster, and what is known around them is read at once."""
+    if not workspaces:
+        return []
+    dependents, noted = _dependents_of(workspaces), _with_events(workspaces)
+    return [
+        Seen(
+            row=row,
+            workspace=parsing.parse_workspace(row.raw),
+            dependents=_parsed([d for d in dependents[home_of(row)] if belongs(d, row)]),
+            events=_events_of(row) if home_of(row) in noted else (),
+        )
+        for row in workspaces
+    ]
+
+
+def home_of(workspace: Workspace) -> Home:
+    return workspace.namespace, workspace.name
+
+
+def belongs(dependent: Dependent, workspace: Workspace) -> bool:
+    """Names come back: a node may outlive its workspace and meet another one of the same name."""
+    owner = parsing.text(parsing.owner_of(dependent.raw).get("uid"))
+    if owner:
+        return owner == workspace.uid
+    if dependent.created_at is None or workspace.created_at is None:
+        return True
+    return dependent.created_at >= workspace.created_at - timedelta(seconds=1)
+
+
+def _dependents_of(workspaces: Sequence[Workspace]) -> defaultdict[Home, list[Dependent]]:
     """By name, as KAITO joins them; so those of a namesake that came later are not a gone workspace's."""
+    found: defaultdict[Home, list[Dependent]] = defaultdict(list)
+    homes = [home_of(w) for w in workspaces if not (w.deleted_at and _has_successor(w))]
+    if not homes:
+        return found
     rows = Dependent.objects.filter(
-        cluster=workspace.cluster,
-        workspace_namespace=workspace.namespace,
-        workspace_name=workspace.name,
+        cluster_id=workspaces[0].cluster_id,
+        workspace_namespace__in={namespace for namespace, _ in homes},
+        workspace_name__in={name for _, name in homes},
     )
-    if workspace.deleted_at and _has_successor(workspace):
-        return Dependents()
-    return dependents_from(rows.order_by("name").only("kind", "raw"))
+    for row in rows.order_by("name"):
+        found[row.workspace_namespace, row.workspace_name].append(row)
+    return found
 
 
 def _has_successor(workspace: Workspace) -> bool:
-    return (
-        Workspace.objects.filter(
-            cluster=workspace.cluster, namespace=workspace.namespace, name=workspace.name
-        )
-        .filter(deleted_at=None)
-        .exists()
+    namesakes = Workspace.objects.filter(
+        cluster_id=workspace.cluster_id, namespace=workspace.namespace, name=workspace.name
     )
+    return namesakes.filter(deleted_at=None).exists()
 
 
-def dependents_from(rows: Iterable[Dependent]) -> Dependents:
-    by_kind: dict[str, list[Dependent]] = {}
+def _parsed(rows: list[Dependent]) -> Dependents:
+    raws: defaultdict[str, list[RawObject]] = defaultdict(list)
     for row in rows:
-        by_kind.setdefault(row.kind, []).append(row)
-    workloads = [w for kind in ("StatefulSet", "Deployment", "Job") for w in by_kind.get(kind, ())]
+        raws[row.kind].append(row.raw)
     return Dependents(
-        pods=tuple(parsing.parse_pod(r.raw) for r in by_kind.get("Pod", ())),
-        node_claims=tuple(parsing.parse_node_claim(r.raw) for r in by_kind.get("NodeClaim", ())),
-        services=tuple(parsing.parse_service(r.raw) for r in by_kind.get("Service", ())),
-        workloads=tuple(parsing.parse_workload(r.raw) for r in workloads),
+        pods=tuple(map(parsing.parse_pod, raws["Pod"])),
+        node_claims=tuple(map(parsing.parse_node_claim, raws["NodeClaim"])),
+        services=tuple(map(parsing.parse_service, raws["Service"])),
+        workloads=tuple(
+            parsing.parse_workload(raw)
+            for kind in ("StatefulSet", "Deployment", "Job")
+            for raw in raws[kind]
+        ),
     )
 
 
-def events_of(workspace: Workspace) -> list[ClusterEvent]:
+def _with_events(workspaces: Sequence[Workspace]) -> set[Home]:
+    """Of one, it is as well asked what they are."""
+    if len(workspaces) == 1:
+        return {home_of(workspaces[0])}
+    homes = ClusterEvent.objects.filter(
+        cluster_id=workspaces[0].cluster_id,
+        workspace_namespace__in={w.namespace for w in workspaces},
+        workspace_name__in={w.name for w in workspaces},
+    )
+    return set(homes.values_list("workspace_namespace", "workspace_name").distinct())
+
+
+def _events_of(workspace: Workspace) -> tuple[ParsedEvent, ...]:
     """Newest first; those of an earlier or later namesake are left out by their time."""
     lifetime = Q()
     if workspace.created_at:
@@ -91,11 +133,11 @@ def events_of(workspace: Workspace) -> list[ClusterEvent]:
         lifetime &= Q(last_at__lte=workspace.deleted_at + _AFTERMATH)
     rows = ClusterEvent.objects.filter(
         lifetime,
-        cluster=workspace.cluster,
+        cluster_id=workspace.cluster_id,
         workspace_namespace=workspace.namespace,
         workspace_name=workspace.name,
     )
-    return list(rows.order_by("-last_at", "-id")[:EVENTS_SHOWN])
+    return tuple(_event(row) for row in rows.order_by("-last_at", "-id")[:EVENTS_READ])
 
 
 def _event(row: ClusterEvent) -> ParsedEvent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.db import InterfaceError, OperationalError, connection
 
@@ -24,7 +24,7 @@ from clusters.targets import (
     WORKSPACES,
     Target,
 )
-from clusters.watching import WatchEvent
+from clusters.watching import Seen, WatchEvent
 from workspaces import mirror
 from workspaces.watcher.health import Health
 
@@ -99,25 +99,29 @@ class Session:
         """What the mirror holds already is not told again; what changed meanwhile comes with the first list."""
         known = mirror.known_versions(self.cluster, target)
         api = gateway.for_cluster(self.cluster)
-        for event in watching.watch(api, target, stop=self._stop, known=known):
-            self._take(event)
+        for events in _together(watching.watch(api, target, stop=self._stop, known=known)):
+            self._take(events)
 
-    def _take(self, event: WatchEvent) -> None:
-        """Apply one event. While the database is away it is tried again, since it would not come again;
+    def _take(self, events: list[WatchEvent]) -> None:
+        """Apply them. While the database is away it is tried again, since they would not come again;
 
-        an event that fails otherwise is skipped, so that one odd object does not hide all others.
+        what fails otherwise is tried one by one, then skipped, so that one odd object does not hide all others.
         """
         while not self._stop.is_set():
             try:
-                self._guarded(lambda: mirror.apply(event, cluster=self.cluster, token=self.token))
+                self._guarded(lambda: mirror.apply(*events, cluster=self.cluster, token=self.token))
             except (OperationalError, InterfaceError) as error:
-                logger.warning("%s: the database is away: %s", event.target.plural, error)
+                logger.warning("%s: the database is away: %s", events[0].target.plural, error)
                 connection.close()
                 self._stop.wait(RETRY_S)
                 continue
             except Exception:  # the top of the watch loop
-                logger.exception("An object of %s was skipped", event.target.plural)
-            self.health.note(event)
+                if len(events) > 1:
+                    for event in events:
+                        self._take([event])
+                    return
+                logger.exception("An object of %s was skipped", events[0].target.plural)
+            self.health.note(events[-1])
             return
 
     def _guarded(self, write: Callable[[], None]) -> None:
@@ -163,3 +167,17 @@ class Session:
         names = sorted(item["metadata"]["name"] for item in page.items)
         others = Cluster.objects.filter(pk=self.cluster.pk).exclude(namespaces=names)
         others.update(namespaces=names)
+
+
+def _together(events: Iterator[WatchEvent]) -> Iterator[list[WatchEvent]]:
+    """The objects of a list in portions, everything else alone."""
+    portion: list[WatchEvent] = []
+    for event in events:
+        is_listed = isinstance(event, Seen) and event.listed
+        if is_listed:
+            portion.append(event)
+        if portion and (not is_listed or len(portion) == mirror.AT_ONCE):
+            yield portion
+            portion = []
+        if not is_listed:
+            yield [event]
