@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 import audit.services
 from accounts import people
 from accounts.people import Caller
+from audit.redaction import redacted
 from audit.types import Outcome, Target
 from clusters.errors import Refused
 from clusters.models import Cluster
@@ -73,7 +74,7 @@ def deploy_workspace(
         name=parsed.name,
         by=by,
         key=key,
-        reason=reason,
+        reason=redacted(reason),
         manifest=manifest,
     )
     return _earlier(wish) or _accept(wish, _objection_to_deploying(wish))
@@ -88,7 +89,7 @@ def delete_workspace(workspace: Workspace, *, by: Caller, key: str, reason: str 
         name=workspace.name,
         by=by,
         key=key,
-        reason=reason,
+        reason=redacted(reason),
         uid=workspace.uid,
         manifest_before=workspace.raw,
     )
@@ -156,14 +157,15 @@ def _objection_to_deleting(wish: _Wish, workspace: Workspace) -> Refused | None:
 
 
 def _accept(wish: _Wish, objection: Refused | None) -> Operation:
+    # The same form may be sent twice at once: what stands against it is then what the other one has just made.
     if objection:
-        _refuse(wish, objection)
+        return _earlier(wish) or _refuse(wish, objection)
     try:
         with transaction.atomic():
             operation = _written(wish)
             transaction.on_commit(partial(_announce, operation))
     except IntegrityError:
-        earlier = _earlier(wish)  # the same form, sent twice at once: the other one won
+        earlier = _earlier(wish)
         if earlier is None:
             raise
         return earlier

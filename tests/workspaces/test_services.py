@@ -72,6 +72,14 @@ def test_deploy_workspace_leaves_one_requested_entry(cluster, by):
     assert (entry.before, entry.after) == (None, operation.manifest)
 
 
+def test_deploy_workspace_keeps_no_token_of_the_reason(cluster, by):
+    token = "hf_abcdefghijklmnopqrstuvwxyz"
+
+    services.deploy_workspace(SPEC, cluster=cluster, by=by, key="k", reason=f"try {token} now")
+
+    assert Operation.objects.get().reason == Entry.objects.get().reason == "try [redacted] now"
+
+
 def test_deploy_workspace_dispatches_after_the_commit(
     cluster, by, dispatched, django_capture_on_commit_callbacks
 ):
