@@ -65,7 +65,7 @@ class StreamReader:
             yield from self._event()
             return
         if line.startswith(b"data:"):
-            self._data.append(line[5:].removeprefix(b" "))
+            self._data.append(line[5:])
             self._size += len(line)
         if len(line) > MOST_LINE or self._size > MOST_LINE:
             self._fail(failures.unreadable())

@@ -51,7 +51,7 @@ def _clean(html: str) -> str:
 def _markdown() -> MarkdownIt:
     """A new one each time: it is cheap, and its state must not be shared between threads."""
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
-    markdown.enable(["table", "strikethrough"]).disable(["image", "html_block", "html_inline"])
+    markdown.enable(["table", "strikethrough"]).disable("image")
     for rule, html in _RULES.items():
         markdown.add_render_rule(rule, _fixed(html))
     return markdown

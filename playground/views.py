@@ -64,7 +64,7 @@ def _template(request: HtmxHttpRequest) -> str:
 @require_GET
 async def server(request: HtmxHttpRequest) -> HttpResponse:
     """What the model's server says of its model now; asked by the page, which never waits for it itself."""
-    run = await sync_to_async(_run)(request, request.GET.get("workspace", ""))
+    run = await _run(request, request.GET.get("workspace", ""))
     try:
         if run.route is None:
             raise routes.no_route()
@@ -96,7 +96,7 @@ async def reply(request: HtmxHttpRequest) -> HttpResponseBase:
         return _refused("The request cannot be read.")
     if not isinstance(data, dict):
         return _refused("The request cannot be read.")
-    run = await sync_to_async(_run)(request, str(data.get("workspace", "")))
+    run = await _run(request, str(data.get("workspace", "")))
     form = _form(run, data)
     if not form.is_valid():
         return _refused(form.first_problem)
@@ -126,7 +126,7 @@ async def _frames(run: Run, wish: Wish) -> AsyncGenerator[bytes, None]:
 
 
 async def _page_with_answer(request: HtmxHttpRequest) -> HttpResponse:
-    run = await sync_to_async(_run)(request, request.POST.get("workspace", ""))
+    run = await _run(request, request.POST.get("workspace", ""))
     form = _form(run, request.POST)
     if not form.is_valid():
         return await _rendered(request, run, form)
@@ -151,7 +151,13 @@ def _form(run: Run, data: Mapping[str, Any]) -> WishForm:
     return WishForm(data, dialect=run.dialect, context=context)
 
 
-def _run(request: HtmxHttpRequest, asked: str) -> Run:
+async def _run(request: HtmxHttpRequest, asked: str) -> Run:
+    """login_required has loaded the person; request.user would do so again."""
+    request.user = await request.auser()  # type: ignore[assignment]
+    return await sync_to_async(_known)(request, asked)
+
+
+def _known(request: HtmxHttpRequest, asked: str) -> Run:
     """All that the database knows. A stream would hold its connection to the end, so it is given back."""
     workspace = _readable(request, asked)
     run = Run(

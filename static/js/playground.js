@@ -3,8 +3,9 @@
 // nodes; the HTML at the end is the server's, cleaned there.
 
 const SILENT_MS = 5000; // then the page says that it still waits
-const MOST_TURNS = 63; // before the prompt, as the server takes them
+const MOST_TURNS = 62; // before the prompt; the server takes 64, and the first must be a person's
 const MOST_ROWS = 12;
+const BROKEN = "The connection to kaitoweb broke; the answer is not whole.";
 
 // What the server sends
 
@@ -56,6 +57,7 @@ async function ask(form, wish, signal) {
 
 class Answer {
   constructor(element) {
+    this.element = element;
     this.part = (name) => element.querySelector(`[data-${name}]`);
     this.text = "";
     this.thought = "";
@@ -272,7 +274,7 @@ class Playground {
         isDone ||= name === "done" || name === "error";
         this.take(answer, name, data);
       }
-      if (!isDone) answer.fail("The connection to kaitoweb broke; the answer is not whole.");
+      if (!isDone) answer.fail(BROKEN);
     } catch (error) {
       this.giveUp(answer, error);
     }
@@ -294,11 +296,13 @@ class Playground {
   giveUp(answer, error) {
     if (error.name === "AbortError") answer.stop();
     else if (error instanceof Refusal) answer.fail(error.message, error.detail);
-    else answer.fail("kaitoweb cannot be reached; the answer is not whole.", "");
+    else if (answer.text) answer.fail(BROKEN);
+    else answer.fail("kaitoweb cannot be reached. Your prompt is still here.");
   }
 
   open(prompt) {
     this.find("empty").hidden = true;
+    this.find("new").hidden = false;
     this.find("notice").hidden = true;
     this.add("#turn-of-person").querySelector("[data-text]").textContent = prompt;
     const answer = new Answer(this.add("#turn-of-model"));
@@ -320,10 +324,11 @@ class Playground {
   // What brought no word is no part of the conversation; its prompt goes back where it can be sent again.
   close(answer, prompt) {
     this.under = null;
+    this.showBusy(false);
+    if (!answer.element.isConnected) return; // a new conversation has begun
     if (answer.text) this.history.push({ role: "user", content: prompt }, { role: "assistant", content: answer.text });
     else if (!this.field.value) this.field.value = prompt;
     this.grow();
-    this.showBusy(false);
     this.field.focus({ preventScroll: true });
   }
 
@@ -340,7 +345,6 @@ class Playground {
   showBusy(isBusy) {
     this.find("send").hidden = isBusy;
     this.find("stop").hidden = !isBusy;
-    this.find("new").hidden = false;
     this.find("hint").textContent = isBusy ? "Esc stops" : "Enter sends · Shift+Enter makes a new line";
   }
 

@@ -120,7 +120,8 @@ def test_fifth_prompt_of_one_person_has_to_wait(run, server):
         open_ones = [relaying.relay(run, wish()) for _ in range(4)]
         try:
             started = [await anext(events) for events in open_ones]
-            refused = [e async for e in relaying.relay(run, wish())]
+            async with asyncio.timeout(2):
+                refused = [e async for e in relaying.relay(run, wish())]
         finally:
             for events in open_ones:
                 await events.aclose()
@@ -167,6 +168,17 @@ async def test_beats_close_their_source_while_it_is_silent():
     events = relaying.with_beats(source(), 0.01)
 
     assert [await anext(events), await anext(events)] == [0, None]
+    await events.aclose()
+
+    assert source.is_closed
+
+
+@pytest.mark.asyncio
+async def test_beats_close_their_source_between_two_events():
+    source = Source(0, 30)
+    events = relaying.with_beats(source(), 10)
+
+    assert await anext(events) == 0
     await events.aclose()
 
     assert source.is_closed

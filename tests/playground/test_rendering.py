@@ -189,6 +189,12 @@ def test_markdown_is_rendered(markdown, html):
     assert render_answer(markdown) == html
 
 
+def test_images_are_links_at_most():
+    shown = elements(render_answer("![a cat](https://example.com/cat.png)"))
+
+    assert ([tag for tag, _ in shown.found], shown.text) == (["p", "a"], "!a cat\n")
+
+
 def test_tables_scroll_by_themselves():
     found = elements(render_answer("|a|\n|-|\n|1|")).found
 
