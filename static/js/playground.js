@@ -3,7 +3,7 @@
 // nodes; the HTML at the end is the server's, cleaned there.
 
 const SILENT_MS = 5000; // then the page says that it still waits
-const MOST_TURNS = 62; // before the prompt; the server takes 64, and the first must be a person's
+const MOST_TURNS = 62; // before the prompt: the server takes 64, and some models want a prompt first
 const MOST_ROWS = 12;
 const BROKEN = "The connection to kaitoweb broke; the answer is not whole.";
 
