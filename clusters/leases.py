@@ -23,7 +23,8 @@ class Lost(Exception):
 def acquire(cluster: Cluster, holder: str) -> int | None:
     """Take the lease if nobody has it or its end has passed; the new number, or None."""
     WatchLease.objects.get_or_create(cluster=cluster)
-    free = Q(expires_at=None) | Q(expires_at__lt=Now())
+    # An end that no lease reaches was set before the clock was put back.
+    free = Q(expires_at=None) | Q(expires_at__lt=Now()) | Q(expires_at__gt=_end(2))
     with transaction.atomic():
         lease = WatchLease.objects.filter(free, cluster=cluster)
         if not lease.update(holder=holder, token=F("token") + 1, expires_at=_end()):
@@ -54,7 +55,6 @@ def _held(cluster: Cluster, holder: str, token: int) -> QuerySet[WatchLease]:
     return WatchLease.objects.filter(cluster=cluster, holder=holder, token=token)
 
 
-def _end() -> ExpressionWrapper:
-    return ExpressionWrapper(
-        Now() + timedelta(seconds=settings.KAITOWEB_LEASE_S), output_field=DateTimeField()
-    )
+def _end(lives: int = 1) -> ExpressionWrapper:
+    life = timedelta(seconds=settings.KAITOWEB_LEASE_S)
+    return ExpressionWrapper(Now() + lives * life, output_field=DateTimeField())

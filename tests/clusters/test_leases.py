@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from clusters import leases
 from clusters.models import Cluster, WatchLease
@@ -39,6 +41,14 @@ def test_acquire_waits_for_the_end(cluster, settings):
 
     assert leases.acquire(cluster, "b") is None
     threading.Event().wait(0.2)
+    assert leases.acquire(cluster, "b") == 2
+
+
+@pytest.mark.django_db
+def test_acquire_is_not_held_up_by_a_clock_that_was_put_back(cluster):
+    leases.acquire(cluster, "killed")
+    WatchLease.objects.update(expires_at=Now() + timedelta(hours=1))
+
     assert leases.acquire(cluster, "b") == 2
 
 

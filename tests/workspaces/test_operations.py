@@ -124,7 +124,7 @@ def test_carry_out_ignores_an_unknown_id(api):
 
 
 def test_carry_out_waits_until_it_is_due(api, wish):
-    Operation.objects.filter(pk=wish.pk).update(not_before=timezone.now() + timedelta(minutes=1))
+    Operation.objects.filter(pk=wish.pk).update(not_before=timezone.now() + timedelta(seconds=30))
 
     operations.carry_out(wish.pk)
 
@@ -371,6 +371,63 @@ def test_heartbeat_renews_a_running_row_only(wish, django_assert_num_queries):
 
     Operation.objects.filter(pk=wish.pk).update(attempts=2)
     assert heartbeats._renewed(running) is False
+
+
+def test_delete_is_not_done_when_the_cluster_does_not_know_the_kind(api, dora):
+    wish = deletion(dora, api)
+    api.script = [NotFound("NotServed", "The cluster does not know this kind of object.", 404)]
+
+    operations.carry_out(wish.pk)
+
+    assert (status(wish), outcomes()) == ("failed", ["requested", "failed"])
+
+
+def test_worker_with_a_wrong_clock_does_not_give_up_early(api, wish, monkeypatch):
+    late = timezone.now() + timedelta(minutes=11)
+    monkeypatch.setattr(timezone, "now", lambda: late)
+    api.script = [LOST_ANSWER]
+
+    operations.carry_out(wish.pk)
+
+    assert status(wish) == "queued"
+
+
+@pytest.mark.postgres
+def test_wish_that_waited_for_a_month_ends_all_the_same(api, wish):
+    Operation.objects.update(created_at=timezone.now() - timedelta(days=31))
+
+    operations.carry_out(wish.pk)
+
+    assert (status(wish), outcomes()) == ("succeeded", ["requested", "succeeded"])
+
+
+AHEAD = timedelta(hours=1)  # what a clock that is put back leaves behind
+
+
+def test_wish_is_due_although_the_clock_was_put_back(api, wish, sent):
+    Operation.objects.update(
+        created_at=Now() + AHEAD, dispatched_at=Now() + AHEAD, not_before=Now() + AHEAD
+    )
+
+    assert operations.sweep() == 1
+    operations.carry_out(wish.pk)
+
+    assert (status(wish), sent) == ("succeeded", [wish.pk])
+
+
+def test_new_wish_is_sent_although_the_clock_was_put_back(wish, sent):
+    Operation.objects.update(created_at=Now() + AHEAD)
+
+    assert operations.sweep() == 1
+
+
+def test_lost_worker_is_noticed_although_the_clock_was_put_back(wish, sent):
+    states.mark_running(wish.pk, worker="killed")
+    Operation.objects.update(heartbeat_at=Now() + AHEAD)
+
+    operations.sweep()
+
+    assert (status(wish), wish.lost_workers) == ("queued", 1)
 
 
 def test_sweep_sends_what_was_never_dispatched(wish, sent, settings):

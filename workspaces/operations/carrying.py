@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from datetime import timedelta
 from uuid import UUID
-
-from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unreachable
@@ -22,8 +19,7 @@ from workspaces.types import OperationKind, OperationStatus
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 30.0
-GIVE_UP_AFTER = timedelta(minutes=10)  # since the first attempt
+GIVE_UP_AFTER_S = 600.0  # since the first attempt
 
 
 class Superseded(Exception):
@@ -107,7 +103,11 @@ def _deleted(operation: Operation, api: gateway.Gateway) -> str:
     """Bound to the uid that the person saw; when that object is gone, by whatever hand, the wish is fulfilled."""
     try:
         api.delete(WORKSPACES, operation.namespace, operation.name, uid=operation.uid)
-    except NotFound:
+    except NotFound as missing:
+        if (
+            missing.reason == "NotServed"
+        ):  # the kind, or the address: that says nothing of the object
+            raise
         logger.info("Operation %s: %s was gone already", operation.pk, operation.name)
     except Conflict as conflict:
         if conflict.kind != "uid":
@@ -117,9 +117,8 @@ def _deleted(operation: Operation, api: gateway.Gateway) -> str:
 
 
 def _try_again(operation: Operation, error: Unreachable) -> None:
-    since = operation.started_at or operation.created_at
     delay_s = _delay_s(operation.attempts, error)
-    if timezone.now() + timedelta(seconds=delay_s) > since + GIVE_UP_AFTER:
+    if states.has_tried_for(operation, GIVE_UP_AFTER_S - delay_s):
         words = f"{error.message} Given up after {operation.attempts} attempts."
         ending = Ending(status=OperationStatus.FAILED, error=words, detail=error.detail)
         states.mark_finished(operation, ending)
@@ -130,7 +129,7 @@ def _try_again(operation: Operation, error: Unreachable) -> None:
 def _delay_s(attempts: int, error: Unreachable) -> float:
     """Doubling from one second; the cluster may ask for more, up to the same cap."""
     doubled = FIRST_DELAY_S * 2.0 ** min(attempts - 1, 10)
-    return min(max(doubled, error.retry_after_s or 0.0), LONGEST_DELAY_S)
+    return min(max(doubled, error.retry_after_s or 0.0), states.LONGEST_DELAY_S)
 
 
 def _ending(error: ClusterError) -> Ending:

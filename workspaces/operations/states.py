@@ -24,6 +24,8 @@ from workspaces.types import OperationStatus
 logger = logging.getLogger(__name__)
 
 QUARANTINE_AFTER = 3  # lost workers
+LONGEST_DURATION_MS = 2**31 - 1  # a wish that no worker took for 25 days must end all the same
+LONGEST_DELAY_S = 30.0  # before another try
 OUTCOMES = {
     OperationStatus.SUCCEEDED: Outcome.SUCCEEDED,
     OperationStatus.FAILED: Outcome.FAILED,
@@ -46,8 +48,9 @@ def mark_running(operation_id: UUID, *, worker: str) -> Operation | None:
 
     Times that several processes compare are the database's, so that no clock but its own matters.
     """
-    due = Q(not_before=None) | Q(not_before__lte=Now())
-    taken = Operation.objects.filter(due, pk=operation_id, status=OperationStatus.QUEUED).update(
+    taken = Operation.objects.filter(
+        is_due(), pk=operation_id, status=OperationStatus.QUEUED
+    ).update(
         status=OperationStatus.RUNNING,
         taken_by=worker,
         attempts=F("attempts") + 1,
@@ -80,6 +83,11 @@ def mark_finished(operation: Operation, ending: Ending) -> bool:
     return bool(won)
 
 
+def has_tried_for(operation: Operation, seconds: float) -> bool:
+    """Whether its first attempt is so long ago, by the clock that wrote it down."""
+    return Operation.objects.filter(pk=operation.pk, started_at__lt=from_now(-seconds)).exists()
+
+
 def mark_queued(operation: Operation, *, after_s: float, error: str = "", detail: str = "") -> bool:
     """Back into the queue for another try; what went wrong is shown meanwhile."""
     back = held(operation).update(
@@ -110,6 +118,20 @@ def held(operation: Operation) -> QuerySet[Operation]:
     return Operation.objects.filter(
         pk=operation.pk, status=OperationStatus.RUNNING, attempts=operation.attempts
     )
+
+
+def is_due() -> Q:
+    """Not to be tried later. A time that no delay reaches was set before the clock was put back."""
+    return (
+        Q(not_before=None)
+        | Q(not_before__lte=Now())
+        | Q(not_before__gt=from_now(2 * LONGEST_DELAY_S))
+    )
+
+
+def is_long_ago(field: str, seconds: float) -> Q:
+    """The time in `field` is so long past; or so far ahead, which only a clock that was put back explains."""
+    return Q(**{f"{field}__lt": from_now(-seconds)}) | Q(**{f"{field}__gt": from_now(seconds)})
 
 
 def from_now(seconds: float) -> ExpressionWrapper[CombinedExpression]:
@@ -154,4 +176,5 @@ def _actor(operation: Operation) -> Actor:
 
 
 def _milliseconds_since(start: datetime) -> int:
-    return max(0, int((timezone.now() - start).total_seconds() * 1000))
+    milliseconds = int((timezone.now() - start).total_seconds() * 1000)
+    return min(max(0, milliseconds), LONGEST_DURATION_MS)

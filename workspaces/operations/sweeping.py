@@ -46,8 +46,8 @@ def dispatch(*operation_ids: UUID) -> bool:
 
 def sweep() -> int:
     """Send what is due and take back what is stale; returns how many operations that concerned."""
-    silent = states.from_now(-settings.KAITOWEB_OPERATION_STALE_S)
-    running = Operation.objects.filter(status=OperationStatus.RUNNING, heartbeat_at__lt=silent)
+    silent = states.is_long_ago("heartbeat_at", settings.KAITOWEB_OPERATION_STALE_S)
+    running = Operation.objects.filter(silent, status=OperationStatus.RUNNING)
     lost = [
         states.mark_lost(operation) for operation in running.select_related("cluster", "person")
     ]
@@ -59,8 +59,8 @@ def sweep() -> int:
 
 def _waiting() -> QuerySet[Operation]:
     """Queued, due, and not sent lately; a new row is first left to the request that made it."""
-    lately = states.from_now(-settings.KAITOWEB_DISPATCH_AFTER_S)
-    due = Q(not_before=None) | Q(not_before__lte=Now())
-    unsent = Q(dispatched_at__lt=lately) | Q(dispatched_at=None, created_at__lt=lately)
-    queued = Operation.objects.filter(due, unsent, status=OperationStatus.QUEUED)
+    after_s = settings.KAITOWEB_DISPATCH_AFTER_S
+    never_sent = Q(dispatched_at=None) & states.is_long_ago("created_at", after_s)
+    unsent = states.is_long_ago("dispatched_at", after_s) | never_sent
+    queued = Operation.objects.filter(states.is_due(), unsent, status=OperationStatus.QUEUED)
     return queued.order_by("created_at")
