@@ -21,7 +21,10 @@ OVERHEAD_PER_WEIGHT = 0.05
 BYTES_PER_PARAMETER = {"float32": 4, "bfloat16": 2, "float16": 2}
 CONTAINER_OVERHEAD = 1.2
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?")
+# As many digits as a 64-bit number has: more is infinite to a float.
+_NUMBER = r"([0-9]{1,18}(?:\.[0-9]{1,18})?)"
+_QUANTITY = re.compile(rf"{_NUMBER}(Ki|Mi|Gi|Ti|k|M|G|T)?")
+_CPUS = re.compile(rf"{_NUMBER}(m?)")
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6}
 _UNITS |= {"G": 10**9, "T": 10**12}
 
@@ -111,5 +114,5 @@ def parse_quantity(text: str) -> int | None:
 
 def parse_cpu(text: str) -> float | None:
     """CPUs of a Kubernetes quantity: "2", "0.5" or "500m"."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", text.strip())
+    found = _CPUS.fullmatch(text.strip())
     return float(found[1]) / (1000 if found[2] else 1) if found else None

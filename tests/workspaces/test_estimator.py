@@ -145,14 +145,18 @@ def test_container_bytes_of_bloomz_560m_in_float32():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("16Gi", 16 * 2**30), ("1.5G", 1_500_000_000), ("512", 512), ("16 GB", None), ("", None)],
+    [
+        *(("16Gi", 16 * 2**30), ("1.5G", 1_500_000_000), ("512", 512), ("16 GB", None), ("", None)),
+        *(("9" * 400, None), ("\u0663Gi", None)),
+    ],
 )
 def test_parse_quantity(text, expected):
     assert estimator.parse_quantity(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("2", 2.0), ("500m", 0.5), ("0.5", 0.5), ("two", None)]
+    ("text", "expected"),
+    [("2", 2.0), ("500m", 0.5), ("0.5", 0.5), ("two", None), ("9" * 400, None)],
 )
 def test_parse_cpu(text, expected):
     answer = estimator.parse_cpu(text)

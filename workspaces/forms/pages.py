@@ -260,7 +260,8 @@ def deploy_page(params: Mapping[str, str], *, person: Person, settle: bool = Tru
         values | {"shown_preset": values.get("preset", "")}, clusters=clusters
     )
     form.full_clean()
-    return DeployPage(person=person, form=form, params=values, changed=frozenset(changed))
+    drawn = frozenset(changed & form.fields.keys())  # an address may name the other recipe's too
+    return DeployPage(person=person, form=form, params=values, changed=drawn)
 
 
 def _values(
