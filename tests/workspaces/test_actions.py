@@ -280,11 +280,26 @@ def test_delete_says_what_goes(client, dora, cluster):
 
     assert page.h1.text == "Delete phi-4?"
     assert [words(item) for item in page.select(".checks li")][0:3] == [
-        "1 VM Standard_NC24ads_A100_v4 No longer billed once Azure has released it,"
-        " usually within minutes: aks-ws3f9c1a2b7-vmss000000",
+        "1 VM Standard_NC24ads_A100_v4 , and what it costs Azure bills it until released,"
+        " usually some minutes from now: aks-ws3f9c1a2b7-vmss000000",
         "The endpoint phi-4.team-a Whoever uses it gets no answer from then on",
-        "What KAITO has made for it NodeClaim ws3f9c1a2b7; Pod phi-4-0; Service phi-4",
+        "What KAITO has made for it NodeClaim ws3f9c1a2b7; Pod phi-4-0; Service phi-4;"
+        " and the weights it downloaded",
     ]
+
+
+def test_delete_promises_no_machine_that_never_came(client, dora, cluster):
+    client.force_login(dora)
+    workspace = make_workspace(cluster=cluster, story="quota")
+
+    page = parsed(client.get(delete_address(workspace)))
+
+    machine = "Standard_NC24ads_A100_v4"
+    assert words(page.select_one(".checks li")) == (
+        f"The order for 1 VM {machine} None has joined the cluster;"
+        " one that is just starting is released as well"
+    )
+    assert words(page.select_one("button.btn-danger")) == "Delete workspace"
 
 
 def test_delete_makes_one_operation_and_goes_back(client, dora, cluster):

@@ -60,7 +60,12 @@ class DeleteForm(forms.Form):
 
     @property
     def machines(self) -> int:
-        return self.workspace.node_count or self.workspace.count
+        """VMs that have joined the cluster for it; none as long as Azure refuses them."""
+        return self.workspace.node_count
+
+    @property
+    def ordered(self) -> int:
+        return self.workspace.count
 
     @property
     def node_names(self) -> list[str]:
