@@ -121,6 +121,25 @@ def test_wish_without_a_row_is_shown_until_the_row_is_there(dora):
 
 
 @pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({"q": "pending dora"}, ["pending"]),
+        ({"q": "other"}, ["other"]),
+        ({"q": "nobody"}, []),
+        ({"state": "on-the-way"}, ["other", "pending"]),
+        ({"state": "ready"}, []),
+        ({"state": "deleted"}, []),
+    ],
+)
+def test_wish_without_a_row_obeys_the_filters(dora, filters, names):
+    cluster = b.make_cluster()
+    b.make_operation(cluster, dora, name="pending")
+    b.make_operation(cluster, dora, name="other")
+
+    assert sorted(w.name for w in listed(dora, **filters).waiting) == names
+
+
+@pytest.mark.parametrize(
     ("state", "title"),
     [
         (ClusterState.UNREACHABLE, "sandbox cannot be reached"),
@@ -277,7 +296,7 @@ def test_events_and_dependents_of_a_namesake_are_not_shown(bob):
     assert [e.reason for e in new.seen.events] == ["New"]
     assert [e.reason for e in old.seen.events] == ["Old"]
     assert (len(new.pods), old.pods) == (1, ())
-    assert old.tab_url == "/workspaces/sandbox/team-a/phi-4/?tab=pods&uid=former"
+    assert old.tab_url == "/workspaces/sandbox/team-a/phi-4/?tab=history&uid=former"
 
 
 def test_history_joins_wishes_outside_changes_and_states(dora):

@@ -327,7 +327,9 @@ def workspace_url(workspace: Workspace) -> str:
 
 
 def _waiting(person: people.Person, filters: Filters) -> tuple[Waiting, ...]:
-    """Deployments that were asked for and are not mirrored yet."""
+    """Deployments that were asked for and are not mirrored yet; they count as on the way."""
+    if filters.state not in ("", "on-the-way"):
+        return ()
     open_ones = Q(status__in=(OperationStatus.QUEUED, OperationStatus.RUNNING))
     accepted = Q(status=OperationStatus.SUCCEEDED, finished_at__gt=timezone.now() - _UNSEEN_FOR)
     mirrored = Workspace.objects.filter(
@@ -345,6 +347,10 @@ def _waiting(person: people.Person, filters: Filters) -> tuple[Waiting, ...]:
         wishes = wishes.filter(cluster__name=filters.cluster)
     if filters.namespace:
         wishes = wishes.filter(namespace=filters.namespace)
+    for word in filters.search.split():
+        wishes = wishes.filter(
+            Q(name__icontains=word) | Q(namespace__icontains=word) | Q(person_name__icontains=word)
+        )
     return tuple(_waiting_row(o) for o in wishes.order_by("-created_at")[:20])
 
 
