@@ -43,7 +43,7 @@ class Dialect(StrEnum):
     @property
     def label(self) -> str:
         return {
-            "chat": "older /chat server",
+            "chat": "KAITO’s older /chat server",
             "openai-vllm": "OpenAI chat and completions (vLLM)",
             "openai-transformers": "OpenAI chat (transformers)",
             "unknown": "unknown until it answers",

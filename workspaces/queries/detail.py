@@ -33,7 +33,7 @@ _TOLD_BY_LOG = {"weights", "load", "benchmark"}
 class Asked:
     """What of the page the address asks for; unknown values mean the first of a kind."""
 
-    tab: str = "pods"
+    tab: str = ""  # none named: what there is to see
     language: str = "curl"
     source: str = ""  # pod, or pod/container, whose log is shown
     previous: bool = False
@@ -42,7 +42,7 @@ class Asked:
 def asked_from(params: Mapping[str, str]) -> Asked:
     tab, language = params.get("tab", ""), params.get("code", "")
     return Asked(
-        tab=tab if tab in tabs.TABS else "pods",
+        tab=tab if tab in tabs.TABS else "",
         language=language if language in LANGUAGES else "curl",
         source=params.get("source", ""),
         previous=params.get("previous") == "1",
@@ -100,7 +100,7 @@ class WorkspacePage:
 
     @property
     def tab(self) -> str:
-        return self.asked.tab
+        return self.asked.tab or ("history" if self.is_gone else "pods")
 
     def _address(self, path: str = "", **params: str) -> str:
         """Keeps pointing at this object, also when a namesake has come after it."""
@@ -227,6 +227,11 @@ class WorkspacePage:
         names = self.seen.workspace.status.worker_nodes
         return f"{len(names)} × {self.row.instance_type}" if names else ""
 
+    @property
+    def is_released(self) -> bool:
+        """Whether nothing of a deleted workspace is left; its machines go last."""
+        return self.diagnosis.stages[-1].state == StageState.DONE
+
     @cached_property
     def usual(self) -> usual.Usual:
         return usual.usual_durations(self.row)
@@ -243,8 +248,10 @@ class WorkspacePage:
                 seconds = max(0.0, (stage.started - wish.created_at).total_seconds())
         last = self.diagnosis.stages[-1].ended
         if stage.key == "weights" and stage.state == StageState.DONE and not stage.ended and last:
-            note = "download and start together"
+            note = "download, load and start together"
             seconds = (last - stage.started).total_seconds() if stage.started else None
+        if stage.key == "ready":
+            seconds = None  # a moment; how long it all took stands in the tile
         return StageRow(stage=stage, seconds=seconds, note=note, usual=self._usual_of(stage))
 
     def _usual_of(self, stage: Stage) -> str:
