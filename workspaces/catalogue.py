@@ -60,7 +60,8 @@ class Preset:
 
     @property
     def short_name(self) -> str:
-        return self.name.rpartition("/")[2]
+        name = self.name.rpartition("/")[2]
+        return self.family if name.lower() == self.family.lower() else name  # phi-4 is Phi-4
 
     @property
     def weights_bytes(self) -> int:

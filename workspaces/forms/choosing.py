@@ -8,6 +8,7 @@ from functools import cache
 from workspaces import catalogue, estimator
 from workspaces.catalogue import Gated, Preset
 from workspaces.estimator import Estimate
+from workspaces.forms.suggesting import DEFAULT_PRESET
 from workspaces.preflight import models
 from workspaces.preflight.problems import FieldProblem
 
@@ -91,9 +92,7 @@ class Choice:
 
 def model_choice(chosen: str, *, query: str = "", kind: str = "", whole: bool = False) -> Choice:
     query = query.strip()
-    found = [
-        _card(preset, chosen) for preset in catalogue.presets() if _matches(preset, query, kind)
-    ]
+    found = [_card(preset, chosen) for preset in _in_order() if _matches(preset, query, kind)]
     cards = _with_chosen(found, chosen)[: None if whole else CARDS_SHOWN]
     if _is_best_effort(query) and query != chosen:
         cards = [Card(value=query, preset=None), *cards]
@@ -108,6 +107,12 @@ def model_choice(chosen: str, *, query: str = "", kind: str = "", whole: bool = 
         if catalogue.retired(query)
         else None,
     )
+
+
+@cache
+def _in_order() -> tuple[Preset, ...]:
+    """KAITO's, but what the form suggests comes first."""
+    return tuple(sorted(catalogue.presets(), key=lambda p: p.asked_as != DEFAULT_PRESET))
 
 
 def _is_best_effort(query: str) -> bool:
