@@ -6,9 +6,11 @@ takes a proxy from the environment, never lets a name reach another service than
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -21,6 +23,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 TIMEOUT = httpx.Timeout(connect=5, read=120, write=30, pool=5)  # s; read is the longest silence
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+
+Item = TypeVar("Item")
 
 
 def open_client(cluster: Cluster) -> httpx.AsyncClient:
@@ -65,6 +69,31 @@ def service_proxy_path(namespace: str, service: str, port: str | int, path: str)
 def pod_log_path(namespace: str, pod: str) -> str:
     """Raises ValueError for what cannot be names."""
     return f"/api/v1/namespaces/{_checked(namespace, LABEL)}/pods/{_checked(pod, SUBDOMAIN)}/log"
+
+
+async def with_beats(
+    items: AsyncGenerator[Item, None], period_s: float
+) -> AsyncGenerator[Item | None, None]:
+    """`items`, and None each time that nothing came for `period_s`. Closed, it closes `items` at once."""
+    waiting: asyncio.Future[Item] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(items))
+            done, _ = await asyncio.wait({waiting}, timeout=period_s)
+            if not done:
+                yield None
+                continue
+            try:
+                item = waiting.result()
+            except StopAsyncIteration:
+                return
+            waiting = None
+            yield item
+    finally:
+        if waiting is not None and not waiting.done():
+            waiting.cancel()
+            await asyncio.wait({waiting})
+        await items.aclose()
 
 
 def _checked(name: str, grammar: re.Pattern[str]) -> str:

@@ -40,6 +40,7 @@ def test_splitter_joins_chunks_and_keeps_the_unfinished_line():
         (b"done\r", "done"),
         (b"\r\r", ""),
         (b"\x1b[32mINFO\x1b[0m ready", "INFO ready"),
+        (b"\x1b]0;title\x07\x1b]8;;javascript:x\x1b\\link\x1b]8;;\x1b\\\x1b[2K\x1b[1;1H", "link"),
         (b"<script>alert(1)</script>", "<script>alert(1)</script>"),
         ("U+0085 \u0085 and U+2028 \u2028 stay".encode(), "U+0085 \u0085 and U+2028 \u2028 stay"),
         (b"x" * 20_000, "x" * 16_384),

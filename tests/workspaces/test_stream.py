@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from django.test import AsyncClient
 from django.urls import reverse
 
 from tests.workspaces import builders as b
-from workspaces import feed
+from workspaces import feed, logs
 from workspaces.views import fanout, stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -175,6 +176,76 @@ async def test_pod_logs_of_a_foreign_pod_are_a_404(bob):
     response = await client.get(logs_url(pod="kube-system-0", container="phi-4"))
 
     assert response.status_code == 404
+
+
+class Followed:
+    """Stands for the log: lines every `every_s`, for ever; knows whether its reader has left."""
+
+    def __init__(self, every_s):
+        self.every_s, self.is_open, self.since = every_s, False, None
+
+    async def __call__(self, source, *, since):
+        self.is_open, self.since = True, since
+        try:
+            while True:
+                await asyncio.sleep(self.every_s)
+                yield [logs.LogLine("2026-11-24T12:00:00Z", "secret")]
+        finally:
+            self.is_open = False
+
+
+async def opened_log(person, monkeypatch, log, **headers):
+    monkeypatch.setattr(stream, "LOG_HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(logs, "follow", log)
+    await asyncio.to_thread(b.make_workspace, story="weights")
+    client = await signed_in(person)
+    return await client.get(logs_url(pod="phi-4-0", container="phi-4"), headers=headers)
+
+
+@pytest.mark.asyncio
+async def test_pod_logs_beat_while_the_container_is_silent(bob, monkeypatch):
+    log = Followed(every_s=60)
+
+    parts = await parts_of(await opened_log(bob, monkeypatch, log), 3)
+
+    assert parts == ["retry: 3000\n: open\n\n", ": beat\n\n", ": beat\n\n"]
+    async with asyncio.timeout(1):
+        while log.is_open:
+            gc.collect()  # the test client's response holds itself, and with it the stream
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("every_s", [0.01, 60])
+@pytest.mark.asyncio
+async def test_pod_logs_end_when_the_person_may_not_read_any_more(bob, monkeypatch, every_s):
+    log = Followed(every_s)
+    response = await opened_log(bob, monkeypatch, log)
+    bob.is_active = False
+    await bob.asave(update_fields=["is_active"])
+
+    async with asyncio.timeout(3):
+        async for _ in response.streaming_content:
+            pass
+
+    assert not log.is_open
+
+
+@pytest.mark.parametrize(
+    ("given", "since"),
+    [
+        ("2026-11-24T12:00:00.123456789Z", "2026-11-24T12:00:00.123456789Z"),
+        ("2026-11-24T12:00:00+01:00", "2026-11-24T12:00:00+01:00"),
+        ("yesterday", ""),
+        ("2026-11-24T12:00:00Z&follow=false", ""),
+    ],
+)
+@pytest.mark.asyncio
+async def test_pod_logs_go_on_after_a_time_only(bob, monkeypatch, given, since):
+    log = Followed(every_s=0)
+
+    await parts_of(await opened_log(bob, monkeypatch, log, last_event_id=given), 2)
+
+    assert log.since == since
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 LINE_BYTES = 16 * 1024  # longer lines are cut
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Escape sequences of a terminal: colours and cursor moves; titles and links up to their bell or ESC \.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?(.*)", re.DOTALL
 )
@@ -44,7 +45,7 @@ def log_line(raw: bytes) -> LogLine:
     text = raw[:LINE_BYTES].decode("utf-8", "replace")
     found = _TIME.match(text)
     at, text = (found[1], found[2]) if found else ("", text)
-    return LogLine(at, _COLOURS.sub("", _last_state(text)))
+    return LogLine(at, _ESCAPES.sub("", _last_state(text)))
 
 
 def _last_state(text: str) -> str:

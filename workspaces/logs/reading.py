@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ class _Silence(Exception):
 
 async def follow(
     source: Source, *, since: str = "", first_pause_s: float = FIRST_PAUSE_S
-) -> AsyncIterator[list[LogLine] | Notice]:
+) -> AsyncGenerator[list[LogLine] | Notice, None]:
     """Lines as they come, in batches, for ever; ends only with a last Notice.
 
     The kubelet ends a stream when the container restarts, and stalls it at times when it rotates the file

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
@@ -17,12 +18,17 @@ from django.views.decorators.http import require_GET
 
 from accounts import people
 from accounts.types import HtmxHttpRequest
+from clusters import streaming
 from workspaces import logs, queries
 from workspaces.views import access, fanout
 
 HEARTBEAT_S = 15.0  # under the 30 s after which some proxies cut a silent connection
+LOG_HEARTBEAT_S = (
+    5.0  # oftener: what flows there is the log itself, for those only who may read it still
+)
 MOST_TOPICS = 150
 _TOPIC = re.compile(r"workspaces|clusters|(?:workspace|operation)-[0-9A-Za-z-]{1,64}")
+_MOMENT = re.compile(r"[0-9T:.-]{19,29}(?:Z|\+[0-9:]{5})")  # ours are the times of lines
 # Compressing or buffering would hold events back; GZipMiddleware leaves alone what names an encoding.
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -65,10 +71,13 @@ async def pod_logs(
 ) -> StreamingHttpResponse:
     """The log of one container of the workspace: followed as events, or with ?download= as a file."""
     source = await sync_to_async(_source)(request, cluster, namespace, name)
+    person = await request.auser()
     await _release_database()
     if "download" in request.GET:
         return _download(source)
-    return _stream(_log_events(source, request.headers.get("Last-Event-ID", "")))
+    since = request.headers.get("Last-Event-ID", "")
+    events = _log_events(source, since if _MOMENT.fullmatch(since) else "")
+    return _stream(_while_readable(events, str(person.pk), request.session))
 
 
 def _source(request: HtmxHttpRequest, cluster: str, namespace: str, name: str) -> logs.Source:
@@ -88,15 +97,33 @@ def _source(request: HtmxHttpRequest, cluster: str, namespace: str, name: str) -
     )
 
 
-async def _log_events(source: logs.Source, since: str) -> AsyncIterator[str]:
+async def _while_readable(
+    events: AsyncGenerator[str, None], person_pk: str, session: SessionBase
+) -> AsyncIterator[str]:
+    """`events` for as long as the person may read; a beat says to proxies that a silent log is no dead one."""
     yield "retry: 3000\n: open\n\n"
-    async for item in logs.follow(source, since=since):
-        if isinstance(item, logs.Notice):
-            name = "end" if item.is_last else "notice"
-            yield f"event: {name}\ndata: {json.dumps(item.text)}\n\n"
-        else:
-            rows = json.dumps([[line.at, line.text] for line in item])
-            yield f"id: {item[-1].at}\nevent: lines\ndata: {rows}\n\n"
+    beat_at = time.monotonic() + LOG_HEARTBEAT_S
+    async with aclosing(streaming.with_beats(events, LOG_HEARTBEAT_S)) as beaten:
+        async for event in beaten:
+            if time.monotonic() >= beat_at:
+                if not await _still_reads(person_pk, session):
+                    return
+                beat_at = time.monotonic() + LOG_HEARTBEAT_S
+            yield event or ": beat\n\n"
+
+
+async def _log_events(source: logs.Source, since: str) -> AsyncGenerator[str, None]:
+    async with aclosing(logs.follow(source, since=since)) as items:
+        async for item in items:
+            yield _log_event(item)
+
+
+def _log_event(item: list[logs.LogLine] | logs.Notice) -> str:
+    if isinstance(item, logs.Notice):
+        name = "end" if item.is_last else "notice"
+        return f"event: {name}\ndata: {json.dumps(item.text)}\n\n"
+    rows = json.dumps([[line.at, line.text] for line in item])
+    return f"id: {item[-1].at}\nevent: lines\ndata: {rows}\n\n"
 
 
 def _download(source: logs.Source) -> StreamingHttpResponse:
