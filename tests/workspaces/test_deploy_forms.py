@@ -1,6 +1,13 @@
+from datetime import timedelta
+
 import pytest
 
-from tests.workspaces.builders import make_cluster, make_operation, make_workspace
+from tests.workspaces.builders import (
+    make_cluster,
+    make_operation,
+    make_transition,
+    make_workspace,
+)
 from workspaces import manifests
 from workspaces.forms import deploy_page
 from workspaces.forms.choosing import model_choice
@@ -235,6 +242,17 @@ def test_nul_characters_are_dropped(cluster, dora):
     page = deploy_page({"name": "a\0b", "reason": "\0"}, person=dora)
 
     assert (page.form.spec.name, page.reason) == ("ab", "")
+
+
+def test_page_tells_how_long_others_like_it_took(cluster, dora):
+    earlier = make_workspace(cluster=cluster, story="gone")
+    wanted = {"preset": earlier.model, "instance_type": earlier.instance_type}
+    page = deploy_page(wanted, person=dora)
+    before = page.wait
+    moment = earlier.created_at + timedelta(minutes=12)
+    make_transition(earlier, "InferenceReady", "True", at=moment)
+
+    assert (before, page.wait) == (("", 0), ("12 min", 1))
 
 
 def test_page_costs_the_same_queries_whatever_the_size(cluster, dora, django_assert_num_queries):

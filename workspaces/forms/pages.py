@@ -15,16 +15,18 @@ from accounts import people
 from accounts.people import Person
 from audit.types import Target
 from clusters import queries as cluster_queries
-from clusters.models import Cluster, ClusterState
+from clusters.models import Cluster, ClusterKind, ClusterState
 from workspaces import manifests, parsing
 from workspaces.catalogue import instance_type, preset
 from workspaces.forms.choosing import Choice, model_choice
 from workspaces.forms.deploying import FORMS, ContainerForm, PresetForm
 from workspaces.forms.suggesting import Values, default_values, settled, spec_values
-from workspaces.models import Operation
+from workspaces.models import Operation, Workspace
 from workspaces.preflight import naming
 from workspaces.preflight.fitting import Fit
 from workspaces.preflight.problems import FieldProblem, Level, Mend
+from workspaces.queries.tiling import words
+from workspaces.queries.usual import usual_durations
 from workspaces.types import Recipe
 
 MACHINES_SHOWN = 5
@@ -131,14 +133,31 @@ class DeployPage:
         return [(form[name], form.notes.get(name, [])) for name in drawn] if form else []
 
     @property
+    def model(self) -> str:
+        spec = self.form.spec if self.form else None
+        if spec and spec.preset:
+            return spec.preset.name
+        return spec.container.model_id if spec and spec.container else ""
+
+    @property
     def title(self) -> str:
         """The model, as the last line of the page calls it."""
+        known = preset(self.model)
+        return known.short_name if known else (self.model or "No model").rpartition("/")[2]
+
+    @property
+    def wait(self) -> tuple[str, int]:
+        """How long it takes until the model answers, learnt from that many deployments like it."""
         spec = self.form.spec if self.form else None
-        model = spec and (
-            spec.preset.name if spec.preset else spec.container and spec.container.model_id
-        )
-        known = preset(model or "")
-        return known.short_name if known else (model or "No model").rpartition("/")[2]
+        if spec is None:
+            return "", 0
+        alike = Workspace(recipe=spec.recipe, model=self.model, instance_type=spec.instance_type)
+        usual = usual_durations(alike)
+        return (words(usual.total), usual.samples) if usual.total else ("", 0)
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.cluster is not None and self.cluster.kind == ClusterKind.SANDBOX
 
     @property
     def warnings(self) -> int:

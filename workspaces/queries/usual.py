@@ -34,9 +34,12 @@ class Usual:
 
 
 def usual_durations(workspace: Workspace) -> Usual:
+    """Of workspaces like this one; it may be one that is only thought of."""
     earlier = dict(
         Workspace.objects.filter(
-            recipe=workspace.recipe, model=workspace.model, instance_type=workspace.instance_type
+            recipe=workspace.recipe,
+            model__in=_names(workspace.model),
+            instance_type=workspace.instance_type,
         )
         .exclude(pk=workspace.pk)
         .exclude(created_at=None)
@@ -53,6 +56,12 @@ def usual_durations(workspace: Workspace) -> Usual:
         samples=len(took["total"]),
         seconds={stage: median(values) for stage, values in took.items() if values},
     )
+
+
+def _names(model: str) -> set[str]:
+    """A preset goes by its id and by its short name."""
+    known = catalogue.preset(model)
+    return {model, known.name, known.asked_as} if known else {model}
 
 
 def _moments(uids: Iterable[str]) -> dict[str, dict[str, datetime]]:
