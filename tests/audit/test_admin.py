@@ -33,6 +33,15 @@ def test_list_shows_and_searches_entries(client, alice):
     assert [td.text for td in page.select("td.field-reason")] == ["for the demo"]
 
 
+def test_list_tells_the_time_to_the_second(client, alice):
+    entry = record()
+    client.force_login(alice)
+
+    page = BeautifulSoup(client.get(LIST).content, "html.parser")
+
+    assert page.select_one("td.field-when").text == f"{entry.time:%-d %b %Y, %H:%M:%S}"
+
+
 def test_list_filters_by_outcome(client, alice):
     record()
     record(outcome=Outcome.REFUSED)
@@ -54,7 +63,7 @@ def test_entry_links_to_its_operation_and_has_no_save_button(client, alice):
 
     assert page.select_one(".field-operation a")["href"] == f"/operations/{operation}/"
     assert page.select_one(".field-after_text pre").text == '{\n  "a": 1\n}'
-    assert page.select("input[type=submit][name=_save], a.deletelink") == []
+    assert page.select("input[type=submit][name=_save], a.deletelink, a.historylink") == []
 
 
 @pytest.mark.parametrize("verb", ["add", "change", "delete"])
