@@ -2,7 +2,7 @@
 // A prompt is never sent twice: what was cut off is shown as cut off. While an answer comes, its text goes in as text
 // nodes; the HTML at the end is the server's, cleaned there.
 
-const SILENT_MS = 5000; // then the page says that it still waits
+const SILENT_MS = 3000; // then the page says that it still waits
 const MOST_TURNS = 62; // before the prompt: the server takes 64, and some models want a prompt first
 const MOST_ROWS = 12;
 const BROKEN = "The connection to kaitoweb broke; the answer is not whole.";
