@@ -248,7 +248,7 @@ class WorkspacePage:
                 seconds = max(0.0, (stage.started - wish.created_at).total_seconds())
         last = self.diagnosis.stages[-1].ended
         if stage.key == "weights" and stage.state == StageState.DONE and not stage.ended and last:
-            note = "download, load and start together"
+            note = "all together, until it answered"
             seconds = (last - stage.started).total_seconds() if stage.started else None
         if stage.key == "ready":
             seconds = None  # a moment; how long it all took stands in the tile
