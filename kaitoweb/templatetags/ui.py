@@ -105,13 +105,13 @@ def plural(count: int, noun: str) -> str:
 def _time(moment: datetime | None, suffix: str) -> str:
     if moment is None:
         return ""
+    seconds = _seconds_since(moment)
     return format_html(
-        '<time datetime="{}" data-age="{}" title="{}">{}{}</time>',
+        '<time datetime="{}" data-age="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
         suffix,
         _full(moment),
-        duration(_seconds_since(moment)),
-        suffix,
+        "just now" if suffix and seconds < 1 else duration(seconds) + suffix,
     )
 
 

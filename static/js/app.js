@@ -148,9 +148,13 @@ function durationText(seconds) {
   return small ? `${big} ${units[0]} ${small} ${units[1]}` : `${big} ${units[0]}`;
 }
 
+function ageText(seconds, suffix) {
+  return suffix && seconds < 1 ? "just now" : durationText(seconds) + suffix;
+}
+
 function tick() {
   for (const time of document.querySelectorAll("time[data-since]")) setText(time, clockText(secondsSince(time)));
-  for (const time of document.querySelectorAll("time[data-age]")) setText(time, durationText(secondsSince(time)) + time.dataset.age);
+  for (const time of document.querySelectorAll("time[data-age]")) setText(time, ageText(secondsSince(time), time.dataset.age));
 }
 
 function setText(element, text) {

@@ -102,6 +102,12 @@ def test_ago_is_a_time_element_that_app_js_keeps(clock_at_noon):
     )
 
 
+def test_ago_of_this_very_second_is_just_now(clock_at_noon):
+    soup = BeautifulSoup(str(ui.ago(NOW)) + str(ui.age(NOW)), "html.parser")
+
+    assert [time.text for time in soup.select("time")] == ["just now", "0 s"]
+
+
 def test_age_has_no_suffix(clock_at_noon):
     soup = BeautifulSoup(str(ui.age(NOW - timedelta(hours=2))), "html.parser")
 
