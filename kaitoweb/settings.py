@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # pads at random, so that sizes tell nothing (BREACH)
     "csp.middleware.CSPMiddleware",
     "kaitoweb.middleware.NothingKeptMiddleware",
     "accounts.middleware.RequestIdMiddleware",
