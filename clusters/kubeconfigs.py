@@ -92,7 +92,7 @@ def context_names(text: str) -> list[str]:
 
 
 def _load(text: str) -> CommentedMap:
-    if len(text.encode()) > SIZE_LIMIT_BYTES:
+    if len(text.encode(errors="replace")) > SIZE_LIMIT_BYTES:
         raise KubeconfigError("This is larger than 256 KiB; no kubeconfig is.")
     if _nesting(text) > NESTING_LIMIT:
         raise KubeconfigError("This is nested more deeply than any kubeconfig.")
@@ -104,7 +104,8 @@ def _load(text: str) -> CommentedMap:
         raise KubeconfigError(
             f"This is not YAML: {error.problem}.", mark.line + 1 if mark else None
         ) from error
-    except (YAMLError, RecursionError, ValueError) as error:
+    except (YAMLError, RecursionError, ValueError, AttributeError) as error:
+        # ruamel.yaml trips over a mapping that is merged into itself (AttributeError).
         raise KubeconfigError("This is not YAML.") from error
     if not isinstance(raw, CommentedMap) or "clusters" not in raw:
         raise KubeconfigError("This is not a kubeconfig: it names no clusters.")

@@ -147,6 +147,10 @@ def test_parse_reads_a_key_only_with_its_certificate():
         ("a: 1\nb: [1\nc: 2\n", "This is not YAML: expected ',' or ']', but got ':'.", 3),
         ("[" * 200_000, "This is nested more deeply than any kubeconfig.", None),
         ("- " * 100_000, "This is not YAML.", None),
+        ("clusters: &a {<<: *a}", "This is not YAML.", None),
+        ("clusters: &a\n  contexts: *a\n  <<: *a\n", "This is not YAML.", None),
+        ("clusters: \ud800", "This is not YAML.", None),
+        ("clusters: &a [*a]\ncontexts: *a\n", "It names no context.", 2),
         ("a: &a [x]\n" + "y" * 300_000, "This is larger than 256 KiB; no kubeconfig is.", None),
         (dump({"clusters": [], "users": []}), "It names no context.", None),
         (
