@@ -27,7 +27,7 @@ GOOD = {
 
 
 def load_settings(environment):
-    code = "import kaitoweb.settings as s; print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.ALLOWED_HOSTS)"
+    code = "import kaitoweb.settings as s; print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_NAME, s.ALLOWED_HOSTS)"
     return subprocess.run(
         [sys.executable, "-c", code],
         env={"PATH": os.environ["PATH"], **environment},
@@ -38,7 +38,7 @@ def load_settings(environment):
 
 
 def test_settings_take_production_from_the_environment():
-    assert load_settings(GOOD).stdout == "False True ['kaitoweb.example']\n"
+    assert load_settings(GOOD).stdout == "False True __Host-sessionid ['kaitoweb.example']\n"
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
