@@ -192,3 +192,4 @@ document.addEventListener("htmx:afterSettle", (event) => {
 
 watchToasts();
 tick();
+document.querySelector('[aria-invalid="true"]')?.focus(); // a refused form may have its mistake below the fold

@@ -104,7 +104,7 @@ def test_typing_changes_no_field(cluster, dora):
     page = deploy_page(typed, person=dora)
 
     assert page.changed == set()
-    assert page.blocker == "Mend the name first"
+    assert (page.blocker, page.blocker_place) == ("Mend the name first", "f-name")
     assert page.marks == {"metadata.name": "error"}
 
 

@@ -186,11 +186,26 @@ class DeployPage:
             return "Your account may look, but not deploy"
         if self.lacks_kaito:
             return "KAITO is not installed in this cluster"
-        first = next((p.field for p in self._problems if p.level == Level.ERROR), None)
+        first = self._first_error
         if first is None:
             return ""
         label = self.form.fields[first].label if first in self.form.fields else ""
         return f"Mend the {str(label).lower()} first" if label else "See the refusal above"
+
+    @property
+    def blocker_place(self) -> str:
+        """The id of what must be mended, which may be far from the button."""
+        first = self._first_error
+        if self.form is None or first is None:
+            return ""
+        apart = {"preset": "models", "instance_type": "machines"}
+        return apart.get(first) or (
+            self.form[first].auto_id if first in self.form.fields else "top"
+        )
+
+    @property
+    def _first_error(self) -> str | None:
+        return next((p.field for p in self._problems if p.level == Level.ERROR), None)
 
     @property
     def may_deploy(self) -> bool:
