@@ -105,6 +105,31 @@ def test_empty_list_says_what_to_do_next(client, bob, state, heading):
     assert text(soup(client.get("/workspaces/")).find(class_="empty-state").h2) == heading
 
 
+def test_empty_cluster_among_others_is_no_filter(client, dora):
+    client.force_login(dora)
+    b.make_workspace()
+    b.make_cluster("other", state="ok")
+
+    state = soup(client.get("/workspaces/?cluster=other")).find(class_="empty-state")
+
+    assert text(state.h2) == "No workspace in other yet"
+    assert state.a["href"] == "/deploy/?cluster=other"
+
+
+@pytest.mark.parametrize(
+    ("state", "titles"), [("ok", []), ("unreachable", ["sandbox cannot be reached"])]
+)
+def test_workspace_of_a_silent_cluster_says_that_it_may_be_old(client, bob, state, titles):
+    client.force_login(bob)
+    b.make_workspace(cluster=b.make_cluster(state=state))
+
+    page = soup(client.get("/workspaces/sandbox/team-a/phi-4/"))
+
+    assert [
+        text(alert.find(class_="fw-semibold")) for alert in page.select("#now > .alert")
+    ] == titles
+
+
 def test_empty_list_of_a_filter_offers_all(client, bob):
     client.force_login(bob)
     b.make_workspace()
@@ -266,7 +291,7 @@ def test_freshness_warns_of_a_silent_cluster(client, bob):
 
     page = soup(client.get("/freshness/", headers=HTMX))
 
-    assert text(page.find(role="status")) == "sandbox not heard of yet"
+    assert text(page.find(role="status")) == "sandbox not heard from yet"
 
 
 def test_open_deletion_is_said_on_the_page(client, dora):

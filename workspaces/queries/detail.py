@@ -17,6 +17,7 @@ from workspaces.diagnosis import Action, Diagnosis, Fix, Progress, Stage, StageS
 from workspaces.models import Operation, Workspace
 from workspaces.queries import tabs, usual
 from workspaces.queries.endpoint import LANGUAGES, Endpoint, endpoint
+from workspaces.queries.freshness import Trouble, cluster_troubles
 from workspaces.queries.listing import visible_workspaces, workspace_url
 from workspaces.queries.sighting import Seen, see
 from workspaces.queries.tiling import Tile, tiles_of, words
@@ -129,6 +130,11 @@ class WorkspacePage:
     def topics(self) -> str:
         wish = f",operation-{self.open_wish.id}" if self.open_wish else ""
         return f"workspace-{self.row.uid},clusters{wish}"
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Why what stands here may be old."""
+        return cluster_troubles((self.row.cluster,))
 
     @property
     def can_play(self) -> bool:

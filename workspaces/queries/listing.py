@@ -53,7 +53,8 @@ class Filters:
 
     @property
     def is_narrowing(self) -> bool:
-        return bool(self.search or self.state or self.namespace or self.cluster)
+        """Whether there may be more in the same cluster; a cluster is a place of its own."""
+        return bool(self.search or self.state or self.namespace)
 
     def address(self, **changes: object) -> str:
         """Of the list with these filters, some of them changed; defaults are left out."""
