@@ -248,8 +248,8 @@ class Playground {
     const answer = await fetch(this.root.dataset.server).catch(() => null);
     if (!answer?.ok || answer.redirected) return;
     const told = await answer.json();
-    if (told.error) this.notice(told.error.message, told.error.detail);
-    else this.learn(told);
+    if (!told.error) this.learn(told);
+    else if (!this.find("empty").hidden) this.notice(told.error.message, told.error.detail); // later the answer says it
   }
 
   learn({ model, context_tokens: context }) {
