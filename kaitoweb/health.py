@@ -9,7 +9,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -17,10 +17,11 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterState, WatchLease
 from workspaces.models import Operation, Workspace
 
 WATCHER_FRESH = timedelta(seconds=60)
+IN_TROUBLE = (ClusterState.UNREACHABLE, ClusterState.DENIED, ClusterState.KAITO_MISSING)
 
 
 @require_safe
@@ -66,10 +67,15 @@ def _broker() -> str:
 
 
 def _watcher() -> str:
-    """Fresh when every connected cluster was heard of within a minute."""
+    """Fresh when every connected cluster was heard of within a minute.
+
+    Or is watched in vain: that a cluster is down is its own page's news, and no reason to take the web from everybody.
+    """
+    now = timezone.now()
+    is_watched = Exists(WatchLease.objects.filter(cluster=OuterRef("pk"), expires_at__gte=now))
     try:
         stale = Cluster.objects.filter(disconnected_at=None).exclude(
-            last_contact_at__gte=timezone.now() - WATCHER_FRESH
+            Q(last_contact_at__gte=now - WATCHER_FRESH) | Q(is_watched, state__in=IN_TROUBLE)
         )
         names = list(stale.values_list("name", flat=True))
     except DatabaseError as error:

@@ -213,6 +213,7 @@ async def _start_program(plan: Plan, supervisor: Supervisor) -> None:
                 *("--no-server-header", "--timeout-keep-alive", "30"),
             ],
             plan.environment,
+            hides=("Service Unavailable: /readyz",),  # asked ten times a second while we wait
         )
     )
 

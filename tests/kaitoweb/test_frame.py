@@ -14,7 +14,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from clusters.models import Cluster
+from clusters.models import Cluster, WatchLease
 from kaitoweb import embedded
 from kaitoweb.celery import broker_url
 
@@ -129,6 +129,30 @@ def test_readyz_names_the_part_that_is_not_ready(client, settings):
             "watcher": "no recent word of old",
         },
     }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("state", "lease_s", "word"),
+    [
+        ("unreachable", 5, "ok"),
+        ("denied", 5, "ok"),
+        ("unreachable", -5, "no recent word of down"),
+        ("ok", 5, "no recent word of down"),
+        ("unknown", 5, "no recent word of down"),
+    ],
+)
+def test_readyz_outlives_a_cluster_that_is_down_as_long_as_somebody_watches_it(
+    client, settings, state, lease_s, word
+):
+    settings.REDIS_URL = "unix:///nonexistent.sock"
+    down = Cluster.objects.create(name="down", kind="kubeconfig", endpoint="x", state=state)
+    end = timezone.now() + timedelta(seconds=lease_s)
+    WatchLease.objects.create(cluster=down, holder="w", token=1, expires_at=end)
+
+    parts = json.loads(client.get(reverse("readyz")).content)["parts"]
+
+    assert parts["watcher"] == word
 
 
 @pytest.mark.django_db
