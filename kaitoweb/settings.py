@@ -139,7 +139,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "kaitoweb.errors.csrf_failure"
 CSRF_COOKIE_HTTPONLY = True  # htmx sends the token from <body hx-headers>
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not KAITOWEB_EMBEDDED  # `make run` is http on loopback
-if not KAITOWEB_EMBEDDED:  # browsers take these names from this very host only, not from a neighbour of its domain
+if not KAITOWEB_EMBEDDED:
+    # Browsers take such names from this very host only, not from a neighbour of its domain.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not KAITOWEB_EMBEDDED)
 SECURE_HSTS_SECONDS = 0 if KAITOWEB_EMBEDDED else 365 * 24 * 3600  # s
