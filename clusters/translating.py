@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 import urllib3.exceptions
 
+from audit.redaction import redacted
 from clusters.errors import (
     Cause,
     ClusterError,
@@ -23,7 +24,7 @@ from clusters.errors import (
     NotFound,
     Unreachable,
 )
-from clusters.payloads import loads
+from clusters.payloads import loads, storable
 
 STATUS_WORDS_LIMIT = 4096  # characters; KAITO's refusals run over several lines
 FOREIGN_WORDS_LIMIT = 256  # characters; bodies that are not a Status may be anything
@@ -318,4 +319,6 @@ def _cause(raw: Mapping[str, Any]) -> Cause:
 
 
 def _trim(text: str, limit: int = FOREIGN_WORDS_LIMIT) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Fit to be kept and shown: other people's errors repeat what they were given, tokens too."""
+    words: str = redacted(storable(text))
+    return words if len(words) <= limit else words[: limit - 1] + "…"

@@ -51,10 +51,12 @@ REFUSALS = (
     ),
     (
         "unknown-size",
-        re.compile(r"(instance type|vm ?size|sku).*(not found|invalid|unknown)", re.I),
+        re.compile(r"(instance type|vm ?size|sku).{0,200}(not found|invalid|unknown)", re.I),
     ),
 )
-QUOTA_NUMBERS = re.compile(r"Current Limit: (\d+), Current Usage: (\d+).*?Required: (\d+)", re.S)
+QUOTA_NUMBERS = re.compile(
+    r"Current Limit: (\d{1,9}), Current Usage: (\d{1,9}).{0,200}?Required: (\d{1,9})", re.S
+)
 
 
 def refused_node(sight: Sight) -> Cause | None:

@@ -35,7 +35,9 @@ _STAGES = (
     ("benchmark", re.compile(r"Application startup complete|KAITO_BENCHMARK")),
 )
 _PERCENT = re.compile(r"(\d{1,3})\s?%")
-_SIZES = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)\s*(GiB|GB|G|MiB|MB|M)\b")
+_SIZES = re.compile(
+    r"(\d{1,6}(?:\.\d{1,6})?)\s?/\s?(\d{1,6}(?:\.\d{1,6})?)\s?(GiB|GB|G|MiB|MB|M)\b"
+)
 _REFUSAL = re.compile(r"gated repo|GatedRepoError|40[13] Client Error|Invalid user token", re.I)
 
 

@@ -102,7 +102,7 @@ def _stored(cluster: Cluster, event: ParsedEvent, home: Home) -> bool:
         "reason": event.reason[:128],
         "message": event.message,
         "source": event.source[:128],
-        "count": max(event.count, 0),
+        "count": rows.fitting(event.count),
         "first_at": event.first_at,
         "last_at": event.last_at,
         "resource_version": event.resource_version[:32],

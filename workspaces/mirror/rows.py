@@ -28,6 +28,7 @@ from workspaces.types import (
 )
 
 Topics = set[str]
+LARGEST = 2**31 - 1
 EVERYBODY = "workspaces"  # lists, tiles and counts
 
 
@@ -185,12 +186,12 @@ def _copied(raw: RawObject) -> dict[str, Any]:
         "namespace": parsed.namespace,
         "name": parsed.name,
         "resource_version": parsed.resource_version[:32],
-        "generation": parsed.generation,
+        "generation": fitting(parsed.generation),
         "recipe": parsed.recipe.value,
         "model": parsed.model[:255],
         "runtime": parsed.runtime.value,
         "instance_type": parsed.instance_type[:63],
-        "count": max(parsed.count, 0),
+        "count": fitting(parsed.count),
         "raw": clean,
         "managers": parsing.summarise_managers(raw),
         "created_at": parsed.created_at,
@@ -232,6 +233,11 @@ def _phase_since(row: Workspace, phase: Phase, parsed: ParsedWorkspace, now: dat
     }.get(phase)
     is_new = row.phase_since is None
     return told or (parsed.created_at if is_new and parsed.created_at else now)
+
+
+def fitting(number: int) -> int:
+    """As much of it as an integer column takes; a hostile object counts as it likes."""
+    return min(max(number, 0), LARGEST)
 
 
 def substance(raw: RawObject) -> RawObject:

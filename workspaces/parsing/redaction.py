@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,28 +11,16 @@ from audit.redaction import REDACTED
 from workspaces.parsing.raw import at, items, mapping, text
 from workspaces.types import RawObject
 
-# Beside what the audit knows: bearer tokens, the signature of an Azure SAS URL, a user and password in a URL.
-_IN_TEXT = re.compile(r"(?<=[Bb]earer )\S{8,}|(?<=[?&]sig=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-
 
 def redacted(raw: RawObject) -> RawObject:
-    """A copy fit for our database: no managedFields, no second copy of the manifest, no literal secret."""
-    return mapping(_scrubbed(audit.redaction.redacted(raw)))
+    """A copy fit for our database."""
+    return mapping(audit.redaction.redacted(raw))
 
 
 def carries_secret(raw: RawObject) -> bool:
     """Whether `raw` holds a literal that belongs into a Secret."""
     before, after = json.dumps(raw), json.dumps(redacted(raw))
     return after.count(REDACTED) > before.count(REDACTED)
-
-
-def _scrubbed(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _scrubbed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrubbed(item) for item in value]
-    # PostgreSQL keeps no NUL, neither in text nor in jsonb.
-    return _IN_TEXT.sub(REDACTED, value.replace("\x00", "")) if isinstance(value, str) else value
 
 
 def summarise_managers(raw: RawObject) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ def dialect_of(container: RawObject) -> Dialect:
         return Dialect.UNKNOWN
     image = text(container.get("image")).split("@")[0].rpartition("/")[2]
     name, _, tag = image.partition(":")
-    version = re.match(r"v?(\d+)\.(\d+)", tag)
+    version = re.match(r"v?(\d{1,6})\.(\d{1,6})", tag)
     if name != "kaito-base" and name.startswith("kaito-"):
         return Dialect.CHAT
     if version is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 
 from workspaces.parsing.conditions import parse_conditions
@@ -25,7 +24,7 @@ OPERATION_ANNOTATION = "kaitoweb/operation-id"
 RUNTIME_ANNOTATION = "kaito.sh/runtime"
 MODEL_FLAG = "--pretrained_model_name_or_path"
 # https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/controllers/workspace_controller.go
-RECONCILE_ERROR = re.compile(r"\s*\(last reconcile error: (?P<error>.*)\)\s*$", re.DOTALL)
+RECONCILE_ERROR = "(last reconcile error: "
 
 
 def parse_workspace(raw: RawObject) -> ParsedWorkspace:
@@ -58,7 +57,7 @@ def parse_status(raw: RawObject) -> WorkspaceStatus:
     """The status, with the reconcile error, which KAITO appends to every condition's message, taken out once."""
     status = mapping(raw.get("status"))
     found = parse_conditions(status)
-    errors = [match["error"] for c in found if (match := RECONCILE_ERROR.search(c.message))]
+    errors = [error for c in found if (error := _words_and_error(c.message)[1])]
     count = status.get("targetNodeCount")
     peak = at(status, "performance", "metrics", "peakTokensPerMinute", "value")
     return WorkspaceStatus(
@@ -136,4 +135,9 @@ def _container_choice(raw: RawObject) -> ContainerChoice:
 
 
 def _without_error(condition: Condition) -> Condition:
-    return replace(condition, message=RECONCILE_ERROR.sub("", condition.message))
+    return replace(condition, message=_words_and_error(condition.message)[0])
+
+
+def _words_and_error(message: str) -> tuple[str, str]:
+    words, mark, error = message.rstrip().partition(RECONCILE_ERROR)
+    return (words.rstrip(), error[:-1]) if mark and error.endswith(")") else (message, "")
