@@ -211,6 +211,7 @@ async def _start_program(plan: Plan, supervisor: Supervisor) -> None:
                 *("--host", "127.0.0.1", "--port", str(plan.port), "--lifespan", "off"),
                 *("--log-level", "warning", "--timeout-graceful-shutdown", "1"),
                 *("--no-server-header", "--timeout-keep-alive", "30"),
+                "--no-proxy-headers",  # there is none before it; anybody could write an address into the audit
             ],
             plan.environment,
             hides=("Service Unavailable: /readyz",),  # asked ten times a second while we wait

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -140,6 +142,27 @@ def test_probes_answer(stack):
         "ready": True,
         "parts": {"database": "ok", "migrations": "ok", "broker": "ok", "watcher": "ok"},
     }
+
+
+def test_nobody_writes_an_address_of_his_choice_into_the_audit(stack):
+    with httpx.Client(base_url=stack.url) as client:
+        client.get("/sign-in/")
+        token = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        wrong = token | {"username": "admin", "password": "wrong"}
+        client.post("/sign-in/", data=wrong, headers={"X-Forwarded-For": "6.6.6.6"})
+
+    with contextlib.closing(sqlite3.connect(stack.state / "kaitoweb.sqlite3")) as database:
+        asked = "SELECT DISTINCT source_ip FROM audit_entry WHERE action = 'sign-in'"
+        assert database.execute(asked).fetchall() == [("127.0.0.1",)]
+
+
+def test_a_body_that_no_page_sends_is_refused_before_it_is_read(stack):
+    answer = httpx.post(f"{stack.url}sign-in/", content=bytes(2_000_000))
+
+    assert (answer.status_code, answer.text) == (
+        413,
+        "kaitoweb takes at most 1024 KiB at once.\n",
+    )
 
 
 def _is_alive(url):
