@@ -1,4 +1,4 @@
-"""Between a model and a browser: how many may ask at once, what is recorded at the end, signs of life while it is silent.
+"""Between a model and a browser: how many may ask at once, and what is recorded at the end.
 
 One prompt is one chain of generators. Closing the outermost one closes them all, down to the connection to the
 model; that is how Stop works.
@@ -72,31 +72,6 @@ def _place(person_pk: int) -> Iterator[None]:
         _open[person_pk] -= 1
         if not _open[person_pk]:
             del _open[person_pk]
-
-
-async def with_beats(
-    events: AsyncGenerator[Event, None], period_s: float
-) -> AsyncGenerator[Event | None, None]:
-    """`events`, and None each time that nothing came for `period_s`. Closed, it closes `events` at once."""
-    waiting: asyncio.Future[Event] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait({waiting}, timeout=period_s)
-            if not done:
-                yield None
-                continue
-            try:
-                event = waiting.result()
-            except StopAsyncIteration:
-                return
-            waiting = None
-            yield event
-    finally:
-        if waiting is not None and not waiting.done():
-            waiting.cancel()
-            await asyncio.wait({waiting})
-        await events.aclose()
 
 
 async def collected(events: AsyncGenerator[Event, None]) -> tuple[str, Event | None]:

@@ -26,6 +26,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts import people
 from accounts.types import HtmxHttpRequest
+from clusters import streaming
 from playground import cards, failures, frames, paging, queries, relaying, rendering, routes
 from playground.forms import WishForm
 from playground.recording import Run
@@ -111,7 +112,7 @@ def _refused(message: str) -> JsonResponse:
 
 async def _frames(run: Run, wish: Wish) -> AsyncGenerator[bytes, None]:
     said: list[str] = []
-    events = relaying.with_beats(relaying.relay(run, wish), BEAT_S)
+    events = streaming.with_beats(relaying.relay(run, wish), BEAT_S)
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Token):

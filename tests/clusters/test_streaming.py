@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
 from clusters.credentials import seal
-from clusters.streaming import open_client, pod_log_path, service_proxy_path
+from clusters.streaming import open_client, pod_log_path, service_proxy_path, with_beats
 from tests.clusters.certificates import Authority, server_context
 from tests.clusters.scripted import answers, scripted, streams
 
@@ -108,3 +110,61 @@ def test_pod_log_path_takes_names_only():
     assert pod_log_path("team-a", "phi-4-0.x") == "/api/v1/namespaces/team-a/pods/phi-4-0.x/log"
     with pytest.raises(ValueError, match="^not a Kubernetes name"):
         pod_log_path("team-a", "x/../../secrets")
+
+
+class Source:
+    """A generator that says when it was closed."""
+
+    def __init__(self, *pauses_s):
+        self.pauses_s = pauses_s
+        self.is_closed = False
+
+    async def __call__(self):
+        try:
+            for pause_s in self.pauses_s:
+                await asyncio.sleep(pause_s)
+                yield pause_s
+        finally:
+            self.is_closed = True
+
+
+@pytest.mark.asyncio
+async def test_beats_fill_the_silence_and_lose_nothing():
+    events = with_beats(Source(0, 0.25, 0)(), 0.1)
+
+    assert [e async for e in events] == [0, None, None, 0.25, 0]
+
+
+@pytest.mark.asyncio
+async def test_beats_close_their_source_while_it_is_silent():
+    source = Source(0, 30)
+    events = with_beats(source(), 0.01)
+
+    assert [await anext(events), await anext(events)] == [0, None]
+    await events.aclose()
+
+    assert source.is_closed
+
+
+@pytest.mark.asyncio
+async def test_beats_close_their_source_between_two_events():
+    source = Source(0, 30)
+    events = with_beats(source(), 10)
+
+    assert await anext(events) == 0
+    await events.aclose()
+
+    assert source.is_closed
+
+
+@pytest.mark.asyncio
+async def test_beats_close_their_source_when_cancelled():
+    source = Source(30)
+    task = asyncio.ensure_future(anext(with_beats(source(), 10)))
+    await asyncio.sleep(0.01)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert source.is_closed

@@ -139,64 +139,6 @@ def test_fifth_prompt_of_one_person_has_to_wait(run, server):
     assert dict(relaying._open) == {}
 
 
-class Source:
-    """A generator that says when it was closed."""
-
-    def __init__(self, *pauses_s):
-        self.pauses_s = pauses_s
-        self.is_closed = False
-
-    async def __call__(self):
-        try:
-            for pause_s in self.pauses_s:
-                await asyncio.sleep(pause_s)
-                yield pause_s
-        finally:
-            self.is_closed = True
-
-
-@pytest.mark.asyncio
-async def test_beats_fill_the_silence_and_lose_nothing():
-    events = relaying.with_beats(Source(0, 0.25, 0)(), 0.1)
-
-    assert [e async for e in events] == [0, None, None, 0.25, 0]
-
-
-@pytest.mark.asyncio
-async def test_beats_close_their_source_while_it_is_silent():
-    source = Source(0, 30)
-    events = relaying.with_beats(source(), 0.01)
-
-    assert [await anext(events), await anext(events)] == [0, None]
-    await events.aclose()
-
-    assert source.is_closed
-
-
-@pytest.mark.asyncio
-async def test_beats_close_their_source_between_two_events():
-    source = Source(0, 30)
-    events = relaying.with_beats(source(), 10)
-
-    assert await anext(events) == 0
-    await events.aclose()
-
-    assert source.is_closed
-
-
-@pytest.mark.asyncio
-async def test_beats_close_their_source_when_cancelled():
-    source = Source(30)
-    task = asyncio.ensure_future(anext(relaying.with_beats(source(), 10)))
-    await asyncio.sleep(0.01)
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    assert source.is_closed
-
-
 @pytest.mark.parametrize(
     ("stream", "last"),
     [(answer("a", "b"), Finished), (answer("a", "b", finish=None, done=False), Failed)],
