@@ -98,14 +98,13 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _all_ended(self._children, STOP_LAST_S)
 
     async def _ask_to_end(self, children: list[Child], limit_s: float) -> None:
         running = [child for child in children if child.is_running]
         for child in running:
             _signal_group(child, signal.SIGTERM)
-        if running:
-            waits = [asyncio.create_task(_wait(child)) for child in running]
-            await asyncio.wait(waits, timeout=limit_s)
+        await _all_ended(running, limit_s)
 
     async def _spawn(self, child: Child) -> None:
         child.process = await asyncio.create_subprocess_exec(
@@ -176,9 +175,10 @@ def _obituary(child: Child, code: int) -> str:
     return f"{_how(child, code)}. Its last lines:\n{last}"
 
 
-async def _wait(child: Child) -> None:
-    if child.process is not None:
-        await child.process.wait()
+async def _all_ended(children: list[Child], limit_s: float) -> None:
+    waits = [asyncio.create_task(c.process.wait()) for c in children if c.process is not None]
+    if waits:
+        await asyncio.wait(waits, timeout=limit_s)
 
 
 def _signal_group(child: Child, number: signal.Signals) -> None:
