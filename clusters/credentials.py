@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from clusters.errors import Denied
+
 Secrets = dict[str, str]  # token, client_certificate_pem, client_key_pem
 
 
-class Unsealable(ValueError):
-    """Sealed under another SECRET_KEY, altered, or too old."""
+class Unsealable(Denied):
+    """Sealed under another SECRET_KEY, altered, or too old: the cluster must be connected anew."""
 
 
 class CertificateFiles(NamedTuple):
@@ -45,9 +47,8 @@ def unseal(sealed: str, *, max_age_s: int | None = None) -> Secrets:
             _fernet(settings.SECRET_KEY).decrypt(sealed.encode(), ttl=max_age_s)
         )
     except InvalidToken as error:
-        raise Unsealable(
-            "The stored credentials cannot be opened; was SECRET_KEY changed?"
-        ) from error
+        words = "The stored credentials cannot be opened; was SECRET_KEY changed?"
+        raise Unsealable("Unsealable", words) from error
     return opened
 
 

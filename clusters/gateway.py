@@ -70,11 +70,13 @@ class Gateway:
         raw = transport.call(
             self._calls, Request(method="GET", path=target.collection_path, query=tuple(query))
         )
-        metadata = raw.get("metadata") or {}
+        metadata, items = raw.get("metadata"), raw.get("items")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        items = items if isinstance(items, list) else []
         return Page(
-            items=[_named(item, target) for item in raw.get("items") or []],
-            resource_version=metadata.get("resourceVersion", ""),
-            cont=metadata.get("continue", ""),
+            items=[_named(item, target) for item in items if isinstance(item, dict)],
+            resource_version=str(metadata.get("resourceVersion") or ""),
+            cont=str(metadata.get("continue") or ""),
         )
 
     def get(self, target: Target, namespace: str, name: str) -> dict:

@@ -18,7 +18,7 @@ from accounts.refusals import record_refusal
 from audit.types import SYSTEM, Actor, Outcome, Target
 from clusters import gateway, probing
 from clusters.addresses import check_endpoint
-from clusters.credentials import seal, unseal
+from clusters.credentials import Unsealable, seal, unseal
 from clusters.errors import ClusterError, Denied, Refused
 from clusters.kubeconfigs import Connection, KubeconfigError, parse_kubeconfig
 from clusters.models import Cluster, ClusterKind, ClusterState
@@ -186,7 +186,7 @@ def _update(cluster: Cluster, connection: Connection) -> None:
 def _secrets(cluster: Cluster) -> dict[str, str] | None:
     try:
         return unseal(cluster.sealed_credentials)
-    except ValueError:  # sealed under a former SECRET_KEY
+    except Unsealable:
         return None
 
 
@@ -203,7 +203,8 @@ def _found(findings: Findings) -> dict[str, object]:
 
 
 def _save(cluster: Cluster, **values: object) -> None:
-    Cluster.objects.filter(pk=cluster.pk).update(**values)
+    """Unless the connection was edited or given up meanwhile: it is another cluster's answer then."""
+    Cluster.objects.filter(pk=cluster.pk, revision=cluster.revision).update(**values)
     for field, value in values.items():
         setattr(cluster, field, value)
 

@@ -172,6 +172,8 @@ class _Reflector:
         found: dict[str, str] = {}
         page = self.gateway.list(self.target, limit=limit)
         version = page.resource_version
+        if not version:  # whatever it is, it must not make all that we know vanish
+            raise Unreachable("NotAList", "The cluster's answer is no list.", 200)
         while True:
             yield from self._heard()
             for raw in page.items:

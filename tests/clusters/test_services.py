@@ -140,6 +140,16 @@ def test_connect_keeps_nothing_that_does_not_answer(alice, server, monkeypatch):
     assert not Cluster.objects.exists()
 
 
+def test_findings_of_a_former_connection_are_not_kept(alice, reaching):
+    reaching()
+    former = connect(alice)
+    Cluster.objects.update(revision=2, state="unknown", capabilities={})
+
+    services.refresh_findings(former)
+
+    assert Cluster.objects.values_list("state", "capabilities").get() == ("unknown", {})
+
+
 def test_no_secret_reaches_the_rows_or_the_audit(alice, reaching):
     reaching()
     connect(alice)

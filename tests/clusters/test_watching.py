@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -8,7 +9,7 @@ import pytest
 
 from clusters.gateway import Gateway
 from clusters.targets import PODS
-from clusters.watching import Alive, Gone, Listed, Seen, Stale, Timing, watch
+from clusters.watching import Alive, Gone, Listed, Seen, Stale, Timing, _identity, watch
 from tests.clusters.scripted import (
     answers,
     bookmark,
@@ -123,6 +124,41 @@ def test_watch_does_not_tell_what_is_known(server, gateway):
     events = collect(gateway, last_is(Listed), known={"uid-1": "1", "uid-2": "2"})
 
     assert told(events) == [("Seen", "uid-2", "7"), ("Listed", ["uid-1", "uid-2"], "10")]
+
+
+@pytest.mark.parametrize("answer", [{}, {"items": []}, {"metadata": [], "items": {}}])
+def test_watch_takes_no_other_answer_for_an_empty_list(server, gateway, answer):
+    server.script("list", answers(200, answer))
+
+    events = collect(gateway, after(1), known={"uid-1": "1"})
+
+    assert told(events)[0] == ("Stale", "NotAList")
+
+
+def test_watch_passes_over_what_is_no_object(server, gateway):
+    odd = [None, "x", [], {"metadata": "x"}, {"metadata": {"uid": 5}}]
+    bottomless = {"x": json.loads("[" * 300 + "]" * 300)}
+    server.script("list", answers(200, page([*odd, pod(1)], version="10")))
+    server.script(
+        "watch",
+        streams(
+            *(event("ADDED", {"metadata": {}}), event("ADDED", {}), b"[]\n", b"5\n", b"nonsense\n"),
+            b'{"type": 5, "object": []}\n',
+            event("ADDED", pod(2, 11, annotations=bottomless)),
+            b'{"type": "ADDED", "object": ' + b"[" * 5000 + b"]" * 5000 + b"}\n",
+            event("ADDED", pod(3, 12)),
+            then="hold",
+        ),
+    )
+
+    events = collect(gateway, lambda events: "uid-3" in uids(events))
+
+    assert [uid for uid in uids(events) if uid.startswith("uid-")] == ["uid-1", "uid-2", "uid-3"]
+    assert not [e for e in events if isinstance(e, Stale)]
+
+
+def uids(events):
+    return [_identity(e.raw)[0] for e in events if isinstance(e, Seen)]
 
 
 def test_watch_goes_on_where_it_was_after_a_clean_end(server, gateway):

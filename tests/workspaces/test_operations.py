@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.people import Caller
 from audit.models import Entry
 from clusters.errors import Conflict, Denied, Invalid, NotFound, Unreachable
+from clusters.models import Cluster
 from kaitoweb.celery import app, broker_url
 from tests.workspaces import builders, memory
 from workspaces import operations, services
@@ -380,6 +381,15 @@ def test_delete_is_not_done_when_the_cluster_does_not_know_the_kind(api, dora):
     operations.carry_out(wish.pk)
 
     assert (status(wish), outcomes()) == ("failed", ["requested", "failed"])
+
+
+def test_wish_ends_at_once_when_the_credentials_cannot_be_opened(wish):
+    Cluster.objects.update(sealed_credentials="sealed under a former key")
+
+    operations.carry_out(wish.pk)
+
+    assert (status(wish), outcomes()) == ("refused", ["requested", "refused"])
+    assert wish.error == "The stored credentials cannot be opened; was SECRET_KEY changed?"
 
 
 def test_worker_with_a_wrong_clock_does_not_give_up_early(api, wish, monkeypatch):

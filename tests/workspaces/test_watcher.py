@@ -190,6 +190,20 @@ def test_event_is_tried_again_while_the_database_is_away(real_database, sandbox,
     assert failures == []
 
 
+def test_credentials_that_cannot_be_opened_are_told(real_database, sandbox):
+    cluster = connect(sandbox)
+    Cluster.objects.update(sealed_credentials="sealed under a former key")
+    with supervising() as supervisor:
+        supervisor.step()
+        (watched,) = supervisor._sessions.values()
+        wait_until(lambda: watched.health._streams["pulse"].error)
+        watched.write_health()
+
+    cluster.refresh_from_db()
+    words = "The stored credentials cannot be opened; was SECRET_KEY changed?"
+    assert (cluster.state, cluster.last_error) == (ClusterState.DENIED, words)
+
+
 def test_odd_event_does_not_hide_the_others(real_database, sandbox, monkeypatch, caplog):
     cluster = connect(sandbox)
     apply = mirror.apply

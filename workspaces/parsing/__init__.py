@@ -11,6 +11,7 @@ from workspaces.parsing.dependents import (
     parse_workload,
 )
 from workspaces.parsing.raw import (
+    at,
     items,
     mapping,
     moment,
@@ -34,6 +35,7 @@ __all__ = [
     "moment",
     "text",
     "OPERATION_ANNOTATION",
+    "at",
     "carries_secret",
     "dialect_of",
     "owner_of",

@@ -24,8 +24,8 @@ from clusters.targets import (
     WORKSPACES,
     Target,
 )
-from clusters.watching import Seen, WatchEvent
-from workspaces import mirror
+from clusters.watching import Seen, Stale, WatchEvent
+from workspaces import mirror, parsing
 from workspaces.watcher.health import Health
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,9 @@ class Session:
         while not self._stop.is_set():
             try:
                 self._watch(target)
+            except ClusterError as error:  # credentials that cannot be opened
+                self.health.note(Stale(target=target, error=error, retry_in_s=PULSE_S))
+                self._stop.wait(PULSE_S)
             except Exception:  # the top of the watch loop: a mistake of ours must not end it
                 logger.exception("Watch of %s in %s", target.plural, self.cluster.name)
                 connection.close()
@@ -164,7 +167,8 @@ class Session:
             page = gateway.for_cluster(self.cluster).list(NAMESPACES, limit=0)
         except (Denied, NotFound):
             return
-        names = sorted(item["metadata"]["name"] for item in page.items)
+        found = (parsing.text(parsing.at(item, "metadata", "name")) for item in page.items)
+        names = sorted(filter(None, found))
         others = Cluster.objects.filter(pk=self.cluster.pk).exclude(namespaces=names)
         others.update(namespaces=names)
 
