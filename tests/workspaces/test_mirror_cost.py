@@ -1,6 +1,9 @@
 """What one event costs: it must not depend on how many rows the cluster has."""
 
 import copy
+import itertools
+import threading
+import time
 
 import pytest
 from django.db import connection
@@ -8,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters import leases, targets
+from clusters.models import Cluster
 from clusters.watching import Gone, Listed, Seen
 from tests.workspaces import builders
 from workspaces import mirror
@@ -161,3 +165,37 @@ def test_sweep_of_many_is_done_in_portions(cluster):
     assert Workspace.objects.filter(deleted_at=None).count() == 0
     fences = [query for query in captured if "watchlease" in query["sql"]]
     assert len(fences) == 2
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others have more than one writer")
+def test_a_first_list_leaves_others_room_to_write(real_database, cluster):
+    token = leases.acquire(cluster, "test")
+    done = threading.Event()
+
+    def fill(prefix):
+        raws = [builders.raw_workspace(f"{prefix}-{n}") for n in range(mirror.AT_ONCE)]
+        try:
+            for version in itertools.count():
+                for raw in raws:
+                    raw["metadata"]["resourceVersion"] = str(version)
+                events = [Seen(target=targets.WORKSPACES, raw=raw, listed=True) for raw in raws]
+                mirror.apply(*events, cluster=cluster, token=token)
+                if done.is_set():
+                    return
+        finally:
+            connection.close()
+
+    fillers = [threading.Thread(target=fill, args=(prefix,)) for prefix in "abc"]
+    for filler in fillers:
+        filler.start()
+    began = time.monotonic()
+    try:
+        for _ in range(10):
+            Cluster.objects.filter(pk=cluster.pk).update(last_error="written")
+        took = time.monotonic() - began
+    finally:
+        done.set()
+        for filler in fillers:
+            filler.join()
+
+    assert took < 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,9 +26,12 @@ from workspaces.types import Phase, RawObject
 
 SETTLED = (Phase.READY, Phase.DELETED)
 AT_ONCE = 50  # rows in one transaction: others wait for its end
+GAP = 0.4  # of the time that was spent in writing
 EVENTS_LIVE = timedelta(hours=2)  # the API server forgets them after one
 
 Work = Callable[[], Topics]
+
+_writing = threading.Lock()
 
 
 def apply(*events: WatchEvent, cluster: Cluster, token: int) -> None:
@@ -61,12 +67,27 @@ def known_versions(cluster: Cluster, target: Target) -> dict[str, str]:
 
 def _fenced(work: Work, *, cluster: Cluster, token: int) -> None:
     """All or nothing, only while the watch is ours, and announced once after the commit."""
-    with transaction.atomic():
+    with _turn(), transaction.atomic():
         if not leases.holds(cluster.pk, token):
             raise leases.Lost(f"The watch of {cluster.name} was taken over.")
         topics = work()
         if topics:
             transaction.on_commit(partial(feed.publish, *sorted(topics)))
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """SQLite has one writer at a time, and who waits for it looks only now and then, up to ten times a second.
+
+    So the threads of the watcher queue here, and each leaves a gap, or a form would wait until a first list is read.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with _writing:
+        began = time.monotonic()
+        yield
+        time.sleep((time.monotonic() - began) * GAP)
 
 
 def _concluded(pks: list[int]) -> Topics:
