@@ -53,9 +53,11 @@ _ABSENT: Mapping[str, tuple[object, ...]] = {
     "truncate_prompt_tokens": (None,),
     "use_beam_search": (None, False),
 }
+# What is left unsaid comes from the model's generation_config. Here from the card of the model that answers; at vLLM's own 1.0 so
+# small a model talks nonsense: https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct
 _DEFAULTS = {
-    "temperature": 1.0,
-    "top_p": 1.0,
+    "temperature": 0.2,
+    "top_p": 0.9,
     "top_k": 0,
     "min_p": 0.0,
     "repetition_penalty": 1.0,

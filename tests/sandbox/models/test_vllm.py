@@ -6,6 +6,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sandbox.models import vllm_requests
 from tests.modelservers import run_models
 
 NAME = "phi-4-mini-instruct"
@@ -124,6 +125,19 @@ def test_stop_string_ends_and_is_named(client):
     choice = answer["choices"][0]
     assert choice["message"]["content"] == "w1 w2 w3"
     assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", " w4")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [({}, (0.2, 0.9)), ({"temperature": 0, "top_p": 1}, (0, 1))]
+)
+def test_sampling_left_unsaid_is_the_models_own(said, meant):
+    body = vllm_requests.read_request(
+        {"messages": [{"role": "user", "content": "x"}]} | said, vllm_requests.CHAT, "served"
+    )
+
+    sampling = vllm_requests.read_sampling(body, 16)
+
+    assert (sampling.temperature, sampling.top_p) == meant
 
 
 def test_stream_is_role_then_words_then_done(client):
