@@ -148,7 +148,7 @@ def test_waiting_claim_is_no_failure(status):
     assert judge("node", objects=[waiting]).cause is None
 
 
-@pytest.mark.parametrize(
+PODS = pytest.mark.parametrize(
     ("pod", "key", "stage"),
     [
         (waiting_pod("ErrImagePull", "unauthorized"), "image", "image"),
@@ -169,6 +169,29 @@ def test_waiting_claim_is_no_failure(status):
         ),
     ],
 )
+
+
+@pytest.mark.parametrize(
+    ("restarts", "code", "phase"),
+    [
+        (1, 1, Phase.ON_THE_WAY),
+        (2, 1, Phase.FAILED),
+        (2, 0, Phase.ON_THE_WAY),
+    ],
+)
+def test_a_pod_between_two_crashes_is_still_failing(restarts, code, phase):
+    again = b.raw_container(
+        state={"running": {"startedAt": b.stamp(b.NOW)}},
+        last={"terminated": {"reason": "Error", "exitCode": code}},
+        restarts=restarts,
+    )
+
+    found = judge("image", objects=[b.raw_pod(phase="Running", containers=[again])])
+
+    assert found.phase == phase
+
+
+@PODS
 def test_what_stops_a_pod_is_told_apart(pod, key, stage):
     found = judge("image", objects=[pod])
 

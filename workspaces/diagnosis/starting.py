@@ -33,6 +33,7 @@ START_REASONS = {
     "PostStartHookError",
     "PreCreateHookError",
 }
+CRASHES_TO_FAIL = 2  # a server that ended in error so often and runs again is not on its way
 GATED_WORDS = re.compile(
     r"gated repo|restricted|401 Client Error|403 Client Error|GatedRepoError|Invalid user token",
     re.I,
@@ -285,10 +286,16 @@ def failed_benchmark(sight: Sight) -> Cause | None:
 
 
 def _is_crashing(container: ContainerState) -> bool:
+    """Also in the moments between two crashes, when it runs once more: else the state would flap with each attempt."""
     if container.is_ready:
         return False
     has_failed = container.phase == "terminated" and container.exit_code != 0
-    return container.reason == "CrashLoopBackOff" or (has_failed and container.restarts >= 1)
+    tries_again = container.phase == "running" and bool(container.last_exit_code)
+    return (
+        container.reason == "CrashLoopBackOff"
+        or (has_failed and container.restarts >= 1)
+        or (tries_again and container.restarts >= CRASHES_TO_FAIL)
+    )
 
 
 def _waiting_in(pod: ParsedPod, reasons: set[str]) -> ContainerState | None:
