@@ -146,3 +146,12 @@ def in_threads(count, work):
     for thread in threads:
         thread.join()
     return results
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="its server ends such a session")
+@pytest.mark.django_db
+def test_frozen_worker_does_not_keep_its_locks_for_ever():
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("15s",)

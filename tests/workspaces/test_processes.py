@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection, transaction
 
 from accounts.people import Caller
 from audit.models import Entry
@@ -108,6 +109,35 @@ class Stack:
     def kill(self, pid):
         self.workers[pid].kill()
         self.workers[pid].wait()
+
+    def stop(self, pid):
+        """It lives on, and knows nothing of the time that passes; resume() wakes it.
+
+        Not in the middle of a write: whoever holds SQLite's lock then keeps it until he wakes.
+        """
+        self.workers[pid].send_signal(signal.SIGSTOP)
+        while not self._may_write():
+            self.resume(pid)
+            time.sleep(0.02)
+            self.workers[pid].send_signal(signal.SIGSTOP)
+
+    def resume(self, pid):
+        self.workers[pid].send_signal(signal.SIGCONT)
+
+    @staticmethod
+    def _may_write():
+        def wait_for_locks(milliseconds):
+            if connection.vendor == "sqlite":
+                connection.cursor().execute(f"PRAGMA busy_timeout = {milliseconds}")
+
+        wait_for_locks(200)
+        try:
+            with transaction.atomic():
+                return bool(WatchLease.objects.select_for_update(nowait=True))
+        except OperationalError:
+            return False
+        finally:
+            wait_for_locks(20_000)
 
     def terminate(self, pid):
         self.workers[pid].send_signal(signal.SIGTERM)
@@ -249,7 +279,8 @@ def test_wish_travels_down_and_comes_back_up(stack, by):
     assert watcher() is None
 
 
-def test_killed_workers_operation_is_finished_by_another_and_done_once(stack, by):
+@pytest.mark.parametrize("fate", ["killed", "stopped"])
+def test_lost_workers_operation_is_finished_by_another_and_done_once(stack, by, fate):
     stack.start_worker()
     stack.start_worker()
     stack.ready(2)
@@ -257,23 +288,27 @@ def test_killed_workers_operation_is_finished_by_another_and_done_once(stack, by
         6
     ):  # both have spoken with the cluster, so that its answers can be held back
         services.deploy_workspace(
-            spec(f"warm-{number}"), cluster=stack.cluster, by=by, key=f"warm-{number}"
+            spec(f"warm-{fate}-{number}"), cluster=stack.cluster, by=by, key=f"warm-{number}"
         )
     stack.wait(lambda: not Operation.objects.exclude(status="succeeded").exists())
 
     stack.relay.holding.set()
-    wish = services.deploy_workspace(spec("once"), cluster=stack.cluster, by=by, key="1")
+    wish = services.deploy_workspace(spec(fate), cluster=stack.cluster, by=by, key="1")
     stack.wait(lambda: Operation.objects.filter(pk=wish.pk, status="running").exists())
     made = direct(stack)
-    wait_until(lambda: name_exists(made, "once"))
-    stack.kill(int(Operation.objects.get(pk=wish.pk).taken_by.split(":")[1]))
-    killed_at = time.monotonic()
+    wait_until(lambda: name_exists(made, fate))
+    lost = int(Operation.objects.get(pk=wish.pk).taken_by.split(":")[1])
+    (stack.kill if fate == "killed" else stack.stop)(lost)
+    lost_at = time.monotonic()
     stack.relay.holding.clear()
     done = stack.wait(lambda: finished(wish))
 
-    assert time.monotonic() - killed_at < 15
+    assert time.monotonic() - lost_at < 15
+    if fate == "stopped":
+        stack.resume(lost)
+        stack.wait(lambda: "was given to another worker; its end is not ours" in stack.logs())
     assert (done.attempts, done.lost_workers) == (2, 1)
-    assert done.uid == made.get(WORKSPACES, "default", "once")["metadata"]["uid"]
+    assert done.uid == made.get(WORKSPACES, "default", fate)["metadata"]["uid"]
     assert outcomes(done) == ["requested", "succeeded"]
 
 
@@ -291,3 +326,28 @@ def test_killed_watcher_is_replaced(stack, by):
 
     assert time.monotonic() - killed_at < 8
     assert watcher() in stack.workers.keys() - {first}
+
+
+def test_stopped_watcher_stands_by_when_it_comes_back(stack, by):
+    stack.start_worker()
+    stack.start_worker()
+    stack.ready(2)
+    first = stack.wait(watcher)
+    api = direct(stack)
+    api.create(WORKSPACES, manifests.workspace_manifest(spec("before")))
+    before = stack.wait(lambda: Workspace.objects.filter(name="before").first())
+
+    stack.stop(first)
+    second = stack.wait(lambda: watcher() not in (first, None) and watcher())
+    api.delete(WORKSPACES, "default", "before", uid=before.uid)
+    api.create(WORKSPACES, manifests.workspace_manifest(spec("while-stopped")))
+    stack.wait(lambda: Workspace.objects.filter(name="while-stopped", phase="ready").exists())
+    stack.wait(lambda: Workspace.objects.filter(name="before", phase="deleted").exists())
+    stack.resume(first)
+    stack.wait(lambda: "The watch of sandbox was taken over" in stack.logs())
+    api.create(WORKSPACES, manifests.workspace_manifest(spec("after")))
+    stack.wait(lambda: Workspace.objects.filter(name="after").exists())
+
+    assert watcher() == second
+    before.refresh_from_db()
+    assert before.phase == "deleted"
