@@ -112,6 +112,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # Under ASGI each request runs in a thread of its own, so a connection kept for the next one would only pile up.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
+    # A frozen or unplugged worker must not keep the locks of its last transaction, and with them the watch of a cluster.
+    DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
+        "-c idle_in_transaction_session_timeout=15s"
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Broker and pub/sub, disposable: redis://…, rediss://… or unix:///path.

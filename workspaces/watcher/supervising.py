@@ -10,7 +10,7 @@ import threading
 import time
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from clusters import gateway, leases
 from clusters.models import Cluster
@@ -54,9 +54,8 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            close_old_connections()
             self.step()
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             connection.close()
             logger.warning("The database is away, watches go on until their leases end: %s", error)
         except Exception:  # the top of the watch loop
