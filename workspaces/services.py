@@ -206,8 +206,9 @@ def _written(wish: _Wish) -> Operation:
 
 
 def _announce(operation: Operation) -> None:
-    operations.dispatch(operation.pk)
-    feed.publish("workspaces", f"operation-{operation.pk}")
+    """One wait for a broker that does not answer is enough for whoever sent the form."""
+    if operations.dispatch(operation.pk):
+        feed.publish("workspaces", f"operation-{operation.pk}")
 
 
 def _refuse(wish: _Wish, refused: Refused) -> NoReturn:

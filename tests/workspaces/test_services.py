@@ -1,6 +1,8 @@
 """The request side of the verbs: what is written, what is refused, what is sent to the broker."""
 
+import socket
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,8 +11,9 @@ from django.db import connection, transaction
 from accounts.people import Caller
 from audit.models import Entry
 from clusters.errors import Refused
+from kaitoweb.celery import app
 from tests.workspaces import builders
-from workspaces import manifests, operations, services
+from workspaces import feed, manifests, operations, services
 from workspaces.models import Operation
 from workspaces.types import PresetChoice, Recipe, Stamp, WorkspaceSpec
 
@@ -251,6 +254,22 @@ def test_delete_workspace_twice_with_one_key_is_one_wish(cluster, by):
 
     assert services.delete_workspace(workspace, by=by, key="k") == first
     assert Operation.objects.count() == 1
+
+
+def test_deploy_workspace_waits_once_for_a_broker_that_does_not_answer(
+    cluster, by, settings, monkeypatch, django_capture_on_commit_callbacks
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        monkeypatch.setattr(app.conf, "broker_url", settings.REDIS_URL)
+        monkeypatch.setattr(feed._Quiet, "until", 0.0)
+        began = time.monotonic()
+
+        with django_capture_on_commit_callbacks(execute=True):
+            services.deploy_workspace(SPEC, cluster=cluster, by=by, key="k")
+
+        assert 0.4 < time.monotonic() - began < 0.9
+    assert Operation.objects.get().status == "queued"
 
 
 def test_deploy_workspace_without_a_broker_is_accepted(
