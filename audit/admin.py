@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
@@ -56,6 +56,11 @@ class EntryAdmin(admin.ModelAdmin):
         ("Request", {"fields": ["source_ip", "request_id", "uuid"]}),
         ("Chain", {"fields": ["previous_hash", "hash"]}),
     ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Audit", **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -30,6 +30,7 @@ def test_list_shows_and_searches_entries(client, alice):
 
     page = BeautifulSoup(client.get(LIST, {"q": "demo"}).content, "html.parser")
 
+    assert page.h1.text == "Audit"
     assert [td.text for td in page.select("td.field-reason")] == ["for the demo"]
 
 
