@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import kombu
 from celery import Celery
+from celery.app.amqp import AMQP
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kaitoweb.settings")
 
@@ -16,7 +19,19 @@ def broker_url(redis_url: str) -> str:
     return redis_url
 
 
-app = Celery("kaitoweb")
+class _Connection(kombu.Connection):
+    """Looks for a lost broker every few seconds; Celery would after a while look every thirty, and has no setting."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> kombu.Connection:  # noqa: ANN401
+        often = {"interval_start": 1, "interval_step": 1, "interval_max": 3}  # s
+        return super().ensure_connection(*args, **{**often, **options})
+
+
+class _Amqp(AMQP):
+    Connection = _Connection
+
+
+app = Celery("kaitoweb", amqp=_Amqp)
 app.steps["worker"].add(
     "workspaces.watcher.step:WatchStep"
 )  # by name: its models need the app registry
