@@ -25,6 +25,11 @@ WORKERS = 4
 DEATH = SystemExit("killed")  # nobody in the worker's code can catch it, like SIGKILL
 LOST_ANSWER = Unreachable("Timeout", "The cluster did not answer in time.", outcome_unknown=True)
 FATES = (None, None, LOST_ANSWER, (LOST_ANSWER, "after"), DEATH, (DEATH, "after"))
+WORDS = {
+    "succeeded": "",
+    "refused": "kaitoweb may not create workspaces.",
+    "failed": "3 workers were lost while carrying this out",
+}
 
 
 class ChaoticGateway(memory.MemoryGateway):
@@ -121,6 +126,7 @@ def test_every_wish_ends_once_and_changes_the_cluster_at_most_once(
     for wish in Operation.objects.all():
         entries = Entry.objects.filter(operation_id=wish.pk).order_by("seq")
         assert list(entries.values_list("outcome", flat=True)) == ["requested", wish.status]
+        assert wish.error.partition(";")[0] == WORDS[wish.status]
         made = api.objects.get((wish.namespace, wish.name), {"metadata": {"uid": ""}})
         assert wish.status != "succeeded" or wish.uid == made["metadata"]["uid"] != ""
     assert Operation.objects.count() == WISHES
