@@ -1,6 +1,8 @@
 """The watcher in this process, against the sandbox over loopback and a database in a file."""
 
+import socket
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -169,6 +171,26 @@ def test_supervisor_stops_within_two_seconds_and_releases(real_database, sandbox
 
     assert watch_threads() == []
     assert WatchLease.objects.get().holder == ""
+
+
+@pytest.mark.parametrize(("scheme", "limit_s"), [("http", 1), ("https", 2)])
+def test_supervisor_stops_although_the_cluster_is_silent(real_database, sandbox, scheme, limit_s):
+    """In the middle of a handshake threads are left to the end of the process; they write nothing."""
+    cluster = connect(sandbox)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        Cluster.objects.update(endpoint=f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+        supervisor = Supervisor()
+        supervisor.start()
+        wait_until(lambda: len(watch_threads()) == len(session.TARGETS) + 1 + 1)
+        time.sleep(0.2)
+        began = time.monotonic()
+
+        supervisor.stop()
+
+        assert time.monotonic() - began < limit_s
+        assert scheme == "https" or watch_threads() == []
+    wait_until(lambda: not watch_threads())
+    assert WatchLease.objects.get(cluster=cluster).holder == ""
 
 
 def test_event_is_tried_again_while_the_database_is_away(real_database, sandbox, monkeypatch):

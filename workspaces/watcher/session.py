@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from django.db import InterfaceError, OperationalError, connection
 
-from clusters import gateway, leases, services, watching
+from clusters import gateway, interrupts, leases, services, watching
 from clusters.errors import ClusterError, Denied, NotFound
 from clusters.models import Cluster
 from clusters.targets import (
@@ -138,14 +138,15 @@ class Session:
 
     def _feel_pulse(self) -> None:
         beats = 0
-        while not self._stop.is_set():
-            try:
-                self.health.note_pulse(self._beat(beats))
-            except Exception:  # the top of the watch loop
-                logger.exception("Pulse of %s", self.cluster.name)
-                connection.close()
-            beats += 1
-            self._stop.wait(PULSE_S)
+        with interrupts.interruptible(self._stop):
+            while not self._stop.is_set():
+                try:
+                    self.health.note_pulse(self._beat(beats))
+                except Exception:  # the top of the watch loop
+                    logger.exception("Pulse of %s", self.cluster.name)
+                    connection.close()
+                beats += 1
+                self._stop.wait(PULSE_S)
 
     def _beat(self, number: int) -> ClusterError | None:
         """Ask whether the API server is there, and now and then for what no watch tells."""
