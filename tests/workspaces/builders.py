@@ -13,13 +13,20 @@ from datetime import UTC, datetime, timedelta
 from clusters.models import Cluster, ClusterState
 from workspaces import diagnosis, parsing
 from workspaces.models import ClusterEvent, Dependent, Operation, Transition, Workspace
-from workspaces.types import Dependents
+from workspaces.types import Dependents, PresetChoice, Recipe, WorkspaceSpec
 
 NOW = datetime(2026, 11, 24, 12, 10, 0, tzinfo=UTC)
 QUOTA_TEXT = (
     "creating instance failed: OperationNotAllowed: Operation could not be completed as it results in "
     "exceeding approved standardNCADSA100v4Family Cores quota. Additional details - Location: eastus, "
     "Current Limit: 96, Current Usage: 96, Additional Required: 24, (Minimum) New Limit Required: 120."
+)
+SPEC = WorkspaceSpec(
+    name="phi-4",
+    namespace="team-a",
+    recipe=Recipe.PRESET,
+    instance_type="Standard_NC24ads_A100_v4",
+    preset=PresetChoice(name="phi-4"),
 )
 _numbers = itertools.count(1)
 

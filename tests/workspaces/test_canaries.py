@@ -14,7 +14,7 @@ from clusters.watching import Seen
 from kaitoweb.celery import app, broker_url
 from tests.clusters.kubeconfigs import kubeconfig
 from tests.workspaces import builders, memory
-from tests.workspaces.test_services import SPEC
+from tests.workspaces.builders import SPEC
 from workspaces import mirror, operations, services
 from workspaces.models import ClusterEvent, Dependent, Operation, Workspace
 

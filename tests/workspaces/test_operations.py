@@ -14,21 +14,15 @@ from clusters.errors import Conflict, Denied, Invalid, NotFound, Unreachable
 from clusters.models import Cluster
 from kaitoweb.celery import app, broker_url
 from tests.workspaces import builders, memory
+from tests.workspaces.builders import SPEC
 from workspaces import operations, services
 from workspaces.models import Operation
 from workspaces.operations import heartbeats, states, sweeping
 from workspaces.operations.states import Ending
-from workspaces.types import OperationStatus, PresetChoice, Recipe, WorkspaceSpec
+from workspaces.types import OperationStatus
 
 pytestmark = pytest.mark.django_db
 
-SPEC = WorkspaceSpec(
-    name="phi-4",
-    namespace="team-a",
-    recipe=Recipe.PRESET,
-    instance_type="Standard_NC24ads_A100_v4",
-    preset=PresetChoice(name="phi-4"),
-)
 LOST_ANSWER = Unreachable("Timeout", "The cluster did not answer in time.", outcome_unknown=True)
 BUSY = Unreachable("TooManyRequests", "The cluster is busy.", 429, retry_after_s=7)
 

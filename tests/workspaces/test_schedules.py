@@ -14,7 +14,7 @@ from audit.models import Entry
 from audit.services import verify
 from clusters.errors import Denied, Unreachable
 from tests.workspaces import builders, memory
-from tests.workspaces.test_services import SPEC
+from tests.workspaces.builders import SPEC
 from workspaces import operations, services
 from workspaces.models import Operation
 from workspaces.operations import carrying, sweeping

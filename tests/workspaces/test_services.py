@@ -13,19 +13,12 @@ from audit.models import Entry
 from clusters.errors import Refused
 from kaitoweb.celery import app
 from tests.workspaces import builders
+from tests.workspaces.builders import SPEC
 from workspaces import feed, manifests, operations, services
 from workspaces.models import Operation
-from workspaces.types import PresetChoice, Recipe, Stamp, WorkspaceSpec
+from workspaces.types import Stamp
 
 pytestmark = pytest.mark.django_db
-
-SPEC = WorkspaceSpec(
-    name="phi-4",
-    namespace="team-a",
-    recipe=Recipe.PRESET,
-    instance_type="Standard_NC24ads_A100_v4",
-    preset=PresetChoice(name="phi-4"),
-)
 
 
 @pytest.fixture
