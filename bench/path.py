@@ -116,18 +116,23 @@ def _wishes(person: httpx.Client, cluster: httpx.Client) -> tuple[list[float], l
             time.sleep(0.002)
         made.append(time.perf_counter() - begun)
     _clear(cluster, "bench")
+    begun = time.monotonic()
+    while 'id="ws-' in person.get("/workspaces/?q=bench-").text:
+        time.sleep(0.1)
+    print(
+        f"\nThe mirror was even with the cluster {time.monotonic() - begun:.1f} s after the last of {WISHES} deletions."
+    )
     return accepted, made
 
 
 def _clear(cluster: httpx.Client, prefix: str) -> None:
-    """Delete the benchmark's workspaces and wait until the cluster is quiet again."""
+    """Delete the benchmark's workspaces and wait until the cluster has none of them."""
     names = [w["metadata"]["name"] for w in cluster.get(API).json()["items"]]
     for name in names:
         if name.startswith(f"{prefix}-"):
             cluster.delete(f"{API}/{name}")
     while any(w["metadata"]["name"].startswith(prefix) for w in cluster.get(API).json()["items"]):
         time.sleep(0.2)
-    time.sleep(3)
 
 
 def _changes(stack: stacks.Stack, cluster: httpx.Client) -> list[float]:
