@@ -18,7 +18,6 @@ from sandbox.routing import Target
 
 BODY_LIMIT = 3 * 1024 * 1024
 JSON_TYPE = "application/json"
-YAML_TYPE = "application/yaml"
 
 
 @dataclass(slots=True, kw_only=True)

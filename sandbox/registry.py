@@ -28,10 +28,6 @@ class Registry:
         rows = (row for row in self._rows.values() if row.key == (group, plural))
         return next((row for row in rows if row.stored_api_version == row.api_version), None)
 
-    def by_kind(self, api_version: str, kind: str) -> Resource | None:
-        rows = (row for row in self._rows.values() if row.api_version == api_version)
-        return next((row for row in rows if row.kind == kind), None)
-
     def all(self) -> list[Resource]:
         return list(self._rows.values())
 

@@ -26,10 +26,6 @@ from sandbox.kaito.triggers import hub_refusal
 MAX_ADAPTERS = 10
 CONFIG_KEY = "inference_config.yaml"
 SELECTOR_ERROR = "cannot be converted into the old label selector format"
-AUTH_NEEDED = (
-    "This preset requires authentication and needs a modelAccessSecret with HF_TOKEN key under "
-    "presetOptions to download the model"
-)
 
 Raw = dict[str, Any]
 Lookup = Callable[[str, str], Raw | None]
