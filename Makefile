@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 LOCK := .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-postgres test-e2e check fmt lock bench screenshots clean
+.PHONY: help run test test-fast test-postgres test-slow test-e2e check fmt lock bench screenshots clean
 
 help: ## Say what each word does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,10 @@ test-fast: ## The tests that need no browser, on SQLite
 test-postgres: ## The database's part of the tests, on PostgreSQL
 	@scripts/setup test
 	@scripts/test postgres
+
+test-slow: ## The tests with real processes, clients and faults
+	@scripts/setup test
+	@scripts/test slow
 
 test-e2e: ## The tests in a browser, against `manage.py up`
 	@scripts/setup test

@@ -19,6 +19,8 @@ needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="kubectl is not installed
 
 MANIFEST = json.dumps(widget(size=2, parts=[{"name": "a", "count": 1}]))
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(30)]
+
 
 def prepare(cluster):
     cluster.install_crd(WIDGET_CRD)

@@ -27,7 +27,7 @@ from workspaces import manifests, operations, services
 from workspaces.models import Operation, Workspace
 from workspaces.types import PresetChoice, Recipe, WorkspaceSpec
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(60)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
