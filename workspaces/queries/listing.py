@@ -107,6 +107,7 @@ class Row:
     owner: str
     created_at: datetime | None
     url: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +290,7 @@ def _shown(rows: QuerySet[Workspace]) -> QuerySet[Workspace]:
     return rows.select_related("cluster").only(
         *("cluster", "uid", "name", "namespace", "phase", "phase_since", "headline", "model"),
         *("instance_type", "count", "node_count", "owner", "created_at", "cluster__name"),
+        "resource_version",
     )
 
 
@@ -317,6 +319,7 @@ def _row(workspace: Workspace) -> Row:
         owner=workspace.owner,
         created_at=workspace.created_at,
         url=workspace_url(workspace),
+        version=workspace.resource_version,
     )
 
 
