@@ -8,6 +8,9 @@ from typing import Any
 import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.signals import after_task_publish, beat_init, task_postrun
+
+from kaitoweb.alive import leave_sign
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kaitoweb.settings")
 
@@ -77,3 +80,17 @@ def _configure(sender: Celery, **_: object) -> None:
 
 
 app.autodiscover_tasks()
+
+
+@task_postrun.connect
+def _worked(**_: object) -> None:
+    leave_sign("worker")
+
+
+@beat_init.connect
+def _watch_beat(**_: object) -> None:
+    after_task_publish.connect(_sent)
+
+
+def _sent(**_: object) -> None:
+    leave_sign("beat")

@@ -55,9 +55,7 @@ SUPERUSER_PAGES = frozenset({"audit"})
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Context processor; also for requests that failed before they had a person."""
     person = getattr(request, "user", None) or AnonymousUser()
-    clusters = SimpleLazyObject(
-        lambda: list(queries.visible_clusters(person).only("name", "namespaces"))
-    )
+    clusters = SimpleLazyObject(lambda: list(queries.watched_clusters(person)))
     return {
         "nav": SimpleLazyObject(lambda: _pages(request, person)),
         "clusters": clusters,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Commands that read no secret and serve nobody, so that they run without a configured environment.
 COMMANDS_WITHOUT_SECRETS = frozenset(
-    {"up", "sandbox", "sandbox_model", "makemigrations", "collectstatic", "prepare", "help"}
+    {"up", "sandbox", "sandbox_model", "makemigrations", "collectstatic", "help"}
 )
 SOCKET_PATH_LIMIT = (
     100  # bytes; sun_path holds 108 with its end, https://man7.org/linux/man-pages/man7/unix.7.html

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+
+from kaitoweb.health import PROBES
 
 Handler = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -30,6 +32,24 @@ def NothingKeptMiddleware(get_response: Handler) -> Handler:
         return response  # type: ignore[return-value]
 
     return unkept
+
+
+@sync_and_async_middleware
+def ProbesMiddleware(get_response: Handler) -> Handler:
+    """Answers probes before anybody looks at the name by which they ask: it is an address that only the machine knows."""
+    if iscoroutinefunction(get_response):
+
+        async def probed_async(request: HttpRequest) -> HttpResponseBase:
+            if probe := PROBES.get(request.path_info):
+                return await sync_to_async(probe)(request)
+            return await get_response(request)
+
+        return probed_async
+
+    def probed(request: HttpRequest) -> HttpResponseBase:
+        return PROBES.get(request.path_info, get_response)(request)  # type: ignore[return-value]
+
+    return probed
 
 
 @sync_and_async_middleware

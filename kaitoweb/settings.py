@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from kaitoweb import embedded
+from kaitoweb.environment import Environment, with_password
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()  # NAME or NAME_FILE, the latter for mounted secrets
+env = Environment()  # NAME or NAME_FILE, the latter for mounted secrets
 
 # Where `make run` keeps its database, sockets and sandbox; delete it to start afresh.
 KAITOWEB_STATE = Path(env.str("KAITOWEB_STATE", default=str(BASE_DIR / ".state"))).resolve()
@@ -27,10 +27,10 @@ KAITOWEB_EMBEDDED = env.bool("KAITOWEB_EMBEDDED", default=False) or (
 
 
 def required(name: str, *, embedded_default: str) -> str:
-    value = env.str(name, default=embedded_default if KAITOWEB_EMBEDDED else "")
+    value = env.plain(name) or (embedded_default if KAITOWEB_EMBEDDED else "")
     if not value:
         raise ImproperlyConfigured(
-            f"{name} (or {name}_FILE) is not set. It is needed outside `make run`; see README.md, Production."
+            f"{name} (or {name}_FILE) is not set. It is needed outside `make run`; see docs/production.md."
         )
     return value
 
@@ -41,7 +41,10 @@ SECRET_KEY = required(
 if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5:
     raise ImproperlyConfigured("SECRET_KEY is weak: use at least 50 random characters.")
 DEBUG = False
-ALLOWED_HOSTS = required("ALLOWED_HOSTS", embedded_default="127.0.0.1,localhost,[::1]").split(",")
+ALLOWED_HOSTS = [
+    host.strip()
+    for host in required("ALLOWED_HOSTS", embedded_default="127.0.0.1,localhost,[::1]").split(",")
+]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -67,6 +70,8 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",  # pads at random, so that sizes tell nothing (BREACH)
     "csp.middleware.CSPMiddleware",
     "kaitoweb.middleware.NothingKeptMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "kaitoweb.middleware.ProbesMiddleware",
     "accounts.middleware.RequestIdMiddleware",
     "kaitoweb.middleware.ReadableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -74,7 +79,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "kaitoweb.urls"
@@ -102,6 +106,8 @@ DATABASES: dict[str, dict[str, Any]] = {
         )
     )
 }
+if password := env.plain("DATABASE_PASSWORD"):  # needs no escaping, as it would in the URL
+    DATABASES["default"]["PASSWORD"] = password
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Web, worker and watcher write at once: write-ahead log, writers queue at BEGIN instead of failing at COMMIT.
     DATABASES["default"]["OPTIONS"] = {
@@ -119,11 +125,14 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Broker and pub/sub, disposable: redis://…, rediss://… or unix:///path.
-REDIS_URL = required(
-    "REDIS_URL",
-    embedded_default=f"unix://{embedded.valkey_socket(KAITOWEB_STATE)}"
-    if KAITOWEB_EMBEDDED
-    else "",
+REDIS_URL = with_password(
+    required(
+        "REDIS_URL",
+        embedded_default=f"unix://{embedded.valkey_socket(KAITOWEB_STATE)}"
+        if KAITOWEB_EMBEDDED
+        else "",
+    ),
+    env.plain("REDIS_PASSWORD"),
 )
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -134,6 +143,8 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Of the first administrator; `manage.py ensure_administrator` alone reads it.
+KAITOWEB_ADMIN_PASSWORD = env.plain("KAITOWEB_ADMIN_PASSWORD")
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "workspaces:list"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
@@ -149,11 +160,14 @@ if not KAITOWEB_EMBEDDED:
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not KAITOWEB_EMBEDDED)
 SECURE_HSTS_SECONDS = 0 if KAITOWEB_EMBEDDED else 365 * 24 * 3600  # s
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not KAITOWEB_EMBEDDED
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https")
-    if env.bool("KAITOWEB_BEHIND_PROXY", default=False)
-    else None
-)
+SECURE_REDIRECT_EXEMPT = [
+    r"^healthz$",
+    r"^readyz$",
+    r"^metrics$",
+]  # probes ask this process, not the proxy
+# Whether a proxy that speaks TLS stands before the web, and from which addresses and networks its headers are believed.
+KAITOWEB_BEHIND_PROXY = env.bool("KAITOWEB_BEHIND_PROXY", default=False)
+KAITOWEB_TRUSTED_PROXIES = env.list("KAITOWEB_TRUSTED_PROXIES", default=["127.0.0.1", "::1"])
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a kubeconfig is at most 256 KiB, a prompt less
@@ -177,7 +191,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
-STATIC_ROOT = KAITOWEB_STATE / "static"
+# Collected static files; an image brings them, and is read-only.
+STATIC_ROOT = Path(env.str("KAITOWEB_STATIC_ROOT", default=str(KAITOWEB_STATE / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
