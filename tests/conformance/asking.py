@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.conformance.widgets import GROUP
-
 Object = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
@@ -40,10 +38,6 @@ class Refusal(NamedTuple):
     code: int
     reason: str
     message: str
-
-
-def widgets_of(namespace: str, version: str = "v1") -> str:
-    return f"/apis/{GROUP}/{version}/namespaces/{namespace}/widgets"
 
 
 def core(namespace: str, plural: str) -> str:
@@ -136,8 +130,11 @@ class Events:
 
 
 @contextlib.contextmanager
-def watching(http: httpx.Client, path: str, **query: str) -> Iterator[Events]:
-    with http.stream("GET", path, params={"watch": "true"} | query) as answer:
+def watching(
+    http: httpx.Client, path: str, accept: str = "application/json", **query: str
+) -> Iterator[Events]:
+    parameters = {"watch": "true"} | query
+    with http.stream("GET", path, params=parameters, headers={"Accept": accept}) as answer:
         if answer.status_code != 200:
             raise AssertionError(answer.read())
         yield Events(answer)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import os
 
+import httpx
 import pytest
 
 from tests.conformance.targets import Api, sandbox_api
+from tests.conformance.widgets import widgets_path
 
 IS_CONFORMANCE = os.environ.get("KAITOWEB_CONFORMANCE") == "1"
 KINDS = ("sandbox", "apiserver") if IS_CONFORMANCE else ("sandbox",)
@@ -25,3 +27,21 @@ def sandbox_target(tmp_path_factory):
 def api(request) -> Api:
     """The servers are fixtures of their own, so that random order does not restart them."""
     return request.getfixturevalue(f"{request.param}_target")
+
+
+@pytest.fixture(scope="session")
+def http(api) -> httpx.Client:
+    """The administrator, who says who he is: without `fieldManager` this names the manager."""
+    return api.client(**{"User-Agent": "kaitoweb/1.0 (tests)"})
+
+
+@pytest.fixture
+def space(api) -> str:
+    """A namespace of its own for one test."""
+    return api.namespace()
+
+
+@pytest.fixture
+def widgets(space) -> str:
+    """The path of the Widgets in a namespace of their own."""
+    return widgets_path(space)
