@@ -7,7 +7,8 @@
             client.get("/version")
         sandbox.call(lambda cluster: cluster.store.list(WORKSPACES, "team-a"))
 
-`kaito=False` gives a bare API server without KAITO's kinds and controllers. Whatever touches the
+`kaito=False` gives a bare API server without KAITO's kinds and controllers; `knobs=True` serves the test knobs,
+which `tests.knobs` turns. Whatever touches the
 cluster must run in its event loop: `call` takes a plain function or one that returns a coroutine.
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 from sandbox.app import build_cluster, serving
 from sandbox.clock import Clock
 from sandbox.cluster import Cluster
+from sandbox.knobs import install as install_knobs
 from sandbox.kubeconfig import kubeconfig
 
 START_S = 10
@@ -72,6 +74,7 @@ def run_sandbox(
     seed: bool = False,
     model_url: str | None = None,
     kaito: bool = True,
+    knobs: bool = False,
     prepare: Callable[[Cluster], None] | None = None,
 ) -> Iterator[RunningSandbox]:
     """`prepare(cluster)` runs before anything is served: CRDs, admission hooks, objects."""
@@ -84,6 +87,8 @@ def run_sandbox(
         )
         if prepare:
             prepare(cluster)
+        if knobs:
+            install_knobs(cluster)
         return cluster
 
     started: Future[tuple[RunningSandbox, asyncio.Event]] = Future()

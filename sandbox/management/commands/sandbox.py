@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
+from sandbox import knobs
 from sandbox.app import build_cluster, serving
 from sandbox.cluster import Cluster
 from sandbox.kubeconfig import remove_kubeconfigs, write_kubeconfigs
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=0, help="port (default: any free one)")
         parser.add_argument("--speed", type=float, default=1.0, help="how fast deployments move")
         parser.add_argument("--model-url", help="where `manage.py sandbox_model` listens")
+        parser.add_argument("--knobs", action="store_true", help="serve the test knobs")
         parser.add_argument("--no-seed", action="store_true", help="begin with an empty cluster")
 
     def handle(self, *args: object, **options: object) -> None:
@@ -40,6 +42,8 @@ class Command(BaseCommand):
             model_url=str(model_url) if model_url else None,
             seed=not options["no_seed"],
         )
+        if options["knobs"]:
+            knobs.install(cluster)
         try:
             asyncio.run(self._serve(cluster, folder, int(str(options["port"]))))
         except OSError as error:
