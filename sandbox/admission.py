@@ -7,11 +7,18 @@ from typing import Any
 
 import orjson
 
-from sandbox import metadata, schemas, status
+from sandbox import metadata, rolechecks, schemas, status
 from sandbox.calls import Call
 from sandbox.cluster import AdmissionRequest
 from sandbox.registry import established
-from sandbox.resources import CRDS, NAMESPACES, SECRETS, SERVICES
+from sandbox.resources import (
+    CLUSTERROLEBINDINGS,
+    CRDS,
+    NAMESPACES,
+    ROLEBINDINGS,
+    SECRETS,
+    SERVICES,
+)
 from sandbox.status import Cause
 
 Object = dict[str, Any]
@@ -81,6 +88,7 @@ def check_object(call: Call, obj: Object, old: Object | None) -> None:
     causes = metadata.check_values(call.resource, obj["metadata"], is_new=old is None)
     if call.resource.schema is not None:
         causes += schemas.check(obj, call.resource.schema)
+    causes += rolechecks.check(call.resource, obj, old)
     if causes:
         raise status.invalid(call.resource, obj["metadata"].get("name", ""), causes)
 
@@ -157,6 +165,10 @@ def _service_defaults(call: Call, obj: Object) -> Object:
     return obj | {"status": {"loadBalancer": {}}}
 
 
+def _binding_defaults(call: Call, obj: Object) -> Object:
+    return rolechecks.set_defaults(obj)
+
+
 def _crd_defaults(call: Call, obj: Object) -> Object:
     return established(obj, call.cluster.store)
 
@@ -166,6 +178,8 @@ DEFAULTS = {
     SECRETS.key: _secret_defaults,
     SERVICES.key: _service_defaults,
     CRDS.key: _crd_defaults,
+    ROLEBINDINGS.key: _binding_defaults,
+    CLUSTERROLEBINDINGS.key: _binding_defaults,
 }
 
 

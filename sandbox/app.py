@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox import kaito
-from sandbox.auth import Authority, kept_tokens
+from sandbox.auth import Authority, kept_key, kept_tokens
 from sandbox.certificates import kept_certificate
 from sandbox.clock import Clock
 from sandbox.cluster import Cluster
@@ -40,8 +40,11 @@ def _kept_identity(state_dir: Path | None) -> dict[str, Any]:
     if state_dir is None:
         return {}
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = Authority(
+        tokens=kept_tokens(state_dir / "tokens.json"), key=kept_key(state_dir / "tokens.key")
+    )
     return {
-        "authority": Authority(tokens=kept_tokens(state_dir / "tokens.json")),
+        "authority": authority,
         "certificate": kept_certificate(state_dir / "certificate.json"),
     }
 

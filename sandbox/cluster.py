@@ -9,13 +9,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.auth import Authority
+from aiohttp import web
+
+from sandbox import roles
+from sandbox.auth import Authority, Identity
 from sandbox.certificates import Certificate, new_certificate
 from sandbox.clock import Clock, parse_time
 from sandbox.garbage import GarbageCollector
 from sandbox.logbook import LogBook
+from sandbox.rbac import Authorizer
 from sandbox.registry import Registry, established
 from sandbox.resources import CRDS, PODS, Resource
+from sandbox.servicetokens import ServiceTokens
 from sandbox.store import Event, Store
 
 if TYPE_CHECKING:
@@ -58,6 +63,8 @@ class ModelRoutes:
         return self._base_urls.get(pod_uid)
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 Controller = Callable[["Cluster"], Awaitable[None]]
 AdmissionHook = Callable[[AdmissionRequest], None]
 
@@ -79,6 +86,8 @@ class Cluster:
         self.registry = Registry(self.store)
         self.garbage = GarbageCollector(self.store)
         self.authority = authority or Authority()
+        self.service_tokens = ServiceTokens(self.store, self.authority.key, self.clock.now)
+        self.authorizer = Authorizer(self.store)
         self.certificate = certificate or new_certificate()
         self.logbook = LogBook()
         self.models = ModelRoutes()
@@ -87,9 +96,14 @@ class Cluster:
         self.is_restored = False
         self.keeper: Keeper | None = None
         self.bookmark_every_s = 60.0
+        self.middlewares: list[Middleware] = []  # around every request, the outermost first
         self.admission: list[AdmissionHook] = []
         self.controllers: list[Controller] = [end_deleted_pods]
         self.store.listeners.append(self._forget_pod)
+        roles.plant(self.store)
+
+    def identify(self, token: str) -> Identity | None:
+        return self.authority.identify(token) or self.service_tokens.identify(token)
 
     def install_crd(self, crd: dict[str, Any]) -> None:
         """Put a CRD into the store, unless it is there in this form."""

@@ -16,6 +16,7 @@ from sandbox.calls import JSON_TYPE
 from sandbox.registry import Registry
 from sandbox.resources import ALL_VERBS, Resource
 from sandbox.reviews import KINDS as REVIEW_KINDS
+from sandbox.reviews import LOCAL as LOCAL_REVIEW
 
 Object = dict[str, Any]
 
@@ -35,6 +36,7 @@ SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"],
     "log": ["get"],
     "proxy": ["create", "delete", "get", "patch", "update"],
+    "token": ["create"],
 }
 
 
@@ -85,8 +87,8 @@ def _group(name: str, versions: list[str]) -> Object:
 def _resource_list(registry: Registry, group: str, version: str) -> Object:
     resources = [said for row in _rows(registry, group, version) for said in _plain(row)]
     resources += [
-        {"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind,
-         "verbs": ["create"]}
+        {"name": plural, "singularName": kind.lower(), "namespaced": kind == LOCAL_REVIEW,
+         "kind": kind, "verbs": ["create"]}
         for (in_group, in_version, plural), kind in REVIEW_KINDS.items()
         if (in_group, in_version) == (group, version)
     ]  # fmt: skip

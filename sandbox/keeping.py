@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from sandbox import roles
 from sandbox.auth import write_private
 from sandbox.cluster import Cluster
 from sandbox.resources import CRDS
@@ -77,4 +78,5 @@ def load(cluster: Cluster, saved: dict[str, Any]) -> None:
         if resource is not None:
             cluster.store.load(resource, kept)
     cluster.store.resume(saved["resourceVersion"] + VERSION_GAP)
+    roles.plant(cluster.store)  # that which a state of an older sandbox lacks
     cluster.garbage.index_all()

@@ -9,7 +9,16 @@ from typing import Any
 import orjson
 
 from sandbox import status
-from sandbox.resources import NAMESPACES, SERVICES, Key, Resource
+from sandbox.resources import (
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    NAMESPACES,
+    ROLEBINDINGS,
+    ROLES,
+    SERVICES,
+    Key,
+    Resource,
+)
 from sandbox.schemas import kind_of
 from sandbox.shapes import Json
 from sandbox.status import Cause
@@ -40,9 +49,17 @@ LABEL_VALUE_TEXT = (
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
     "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+# https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/api/validation/path/name.go
+_PATH_SEGMENT = re.compile(r"(?!\.\.?$)[^/%]+")
+PATH_SEGMENT_TEXT = "may not be '.' or '..', or contain '/' or '%'"
+_RBAC_NAMES = {
+    row.key: (_PATH_SEGMENT, 253, PATH_SEGMENT_TEXT)
+    for row in (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
+}
 NAME_RULES: dict[Key, tuple[re.Pattern[str], int, str]] = {
     NAMESPACES.key: (_LABEL, 63, LABEL_TEXT),
     SERVICES.key: (_LABEL_1035, 63, LABEL_1035_TEXT),
+    **_RBAC_NAMES,
 }
 
 

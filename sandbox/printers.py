@@ -162,6 +162,20 @@ def _endpoints(obj: Object, now: datetime) -> str:
     return ",".join(found) or "<none>"
 
 
+def _bound_role(binding: Object, now: datetime) -> str:
+    return f"{binding['roleRef']['kind']}/{binding['roleRef']['name']}"
+
+
+def _subjects(kind: str) -> Cell:
+    def cell(binding: Object, now: datetime) -> str:
+        found = [each for each in binding.get("subjects") or () if each["kind"] == kind]
+        return ", ".join(
+            "/".join(filter(None, (each.get("namespace"), each["name"]))) for each in found
+        )
+
+    return cell
+
+
 WORKLOAD_WIDE = (
     Column("Containers", _containers("name"), priority=1),
     Column("Images", _containers("image"), priority=1),
@@ -224,6 +238,22 @@ PRINTERS: dict[Key, tuple[Column, ...]] = {
         Column("Access Modes", lambda pvc, now: ",".join(_value(pvc, "spec.accessModes", []))),
         _at("StorageClass", "spec.storageClassName"),
         AGE,
+    ),
+    ("rbac.authorization.k8s.io", "roles"): (_at("Created At", "metadata.creationTimestamp"),),
+    ("rbac.authorization.k8s.io", "clusterroles"): (
+        _at("Created At", "metadata.creationTimestamp"),
+    ),
+    ("rbac.authorization.k8s.io", "rolebindings"): (
+        Column("Role", _bound_role),
+        AGE,
+        *(Column(f"{kind}s", _subjects(kind), priority=1) for kind in ("User", "Group")),
+        Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
+    ),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): (
+        Column("Role", _bound_role),
+        AGE,
+        *(Column(f"{kind}s", _subjects(kind), priority=1) for kind in ("User", "Group")),
+        Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
     ),
     ("apps", "statefulsets"): (Column("Ready", _replicas_ready), AGE, *WORKLOAD_WIDE),
     ("apps", "deployments"): (

@@ -1,7 +1,7 @@
 """Reads the protobuf messages that kubectl insists on: access reviews, and what `kubectl create`
 makes of namespaces, config maps, secrets and service accounts.
 
-`k8s\\0`, then runtime.Unknown, whose `raw` is the object. Only length-delimited fields matter.
+`k8s\\0`, then runtime.Unknown, whose `raw` is the object. A number is kept as its digits.
 https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/runtime/generated.proto
 https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/generated.proto
 https://github.com/kubernetes/api/blob/v0.36.3/core/v1/generated.proto
@@ -85,6 +85,21 @@ def _access_spec(fields: Fields) -> dict[str, Any]:
     return {"spec": {"resourceAttributes": _named(_last(spec, 1), RESOURCE_FIELDS)}}
 
 
+def _other_access_spec(fields: Fields) -> dict[str, Any]:
+    spec = _fields(_last(fields, 2))
+    about = _access_spec(fields)["spec"]
+    groups = [group.decode() for group in spec.get(4, [])]
+    return {"spec": about | {"user": _text(spec, 3), "groups": groups}}
+
+
+def _token_spec(fields: Fields) -> dict[str, Any]:
+    spec = _fields(_last(fields, 2))
+    asked: dict[str, Any] = {"audiences": [each.decode() for each in spec.get(1, [])]}
+    if 4 in spec:
+        asked["expirationSeconds"] = int(_last(spec, 4))
+    return {"spec": asked}
+
+
 DECODERS: dict[str, Callable[[Fields], dict[str, Any]]] = {
     "ConfigMap": _config_map,
     "Namespace": _nothing_more,
@@ -92,7 +107,10 @@ DECODERS: dict[str, Callable[[Fields], dict[str, Any]]] = {
     "SelfSubjectAccessReview": _access_spec,
     "SelfSubjectReview": _nothing_more,
     "SelfSubjectRulesReview": _rules_spec,
+    "LocalSubjectAccessReview": _other_access_spec,
     "ServiceAccount": _nothing_more,
+    "SubjectAccessReview": _other_access_spec,
+    "TokenRequest": _token_spec,
 }
 
 
@@ -127,7 +145,8 @@ def _fields(message: bytes) -> Fields:
     while position < len(message):
         tag, position = _varint(message, position)
         if tag & 7 == 0:
-            _, position = _varint(message, position)
+            number, position = _varint(message, position)
+            found.setdefault(tag >> 3, []).append(b"%d" % number)
             continue
         if tag & 7 != 2:
             raise ValueError(f"unexpected wire type {tag & 7}")

@@ -136,7 +136,7 @@ ENDPOINTS = _core("endpoints", "Endpoints", "ep")
 EVENTS = _core("events", "Event", "ev", selectable=EVENT_FIELDS)
 SECRETS = _core("secrets", "Secret", selectable=("type",))
 CONFIGMAPS = _core("configmaps", "ConfigMap", "cm")
-SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount", "sa")
+SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount", "sa", subresources=("token",))
 PVCS = _core("persistentvolumeclaims", "PersistentVolumeClaim", "pvc", subresources=STATUS)
 PVS = _core("persistentvolumes", "PersistentVolume", "pv", namespaced=False, subresources=STATUS)
 STATEFULSETS = _in(
@@ -191,6 +191,14 @@ VALIDATING_WEBHOOKS = _in(
     has_generation=True,
 )
 
+RBAC_GROUP = "rbac.authorization.k8s.io"
+ROLES = _in(f"{RBAC_GROUP}/v1", "roles", "Role")
+ROLEBINDINGS = _in(f"{RBAC_GROUP}/v1", "rolebindings", "RoleBinding")
+CLUSTERROLES = _in(f"{RBAC_GROUP}/v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTERROLEBINDINGS = _in(
+    f"{RBAC_GROUP}/v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+
 BUILT_IN: tuple[Resource, ...] = (
     NAMESPACES,
     NODES,
@@ -213,7 +221,14 @@ BUILT_IN: tuple[Resource, ...] = (
     CSIDRIVERS,
     LEASES,
     VALIDATING_WEBHOOKS,
+    ROLES,
+    ROLEBINDINGS,
+    CLUSTERROLES,
+    CLUSTERROLEBINDINGS,
 )
+
+# No kind of its own: what the sub-resource `token` of a service account takes.
+TOKENREQUESTS = _in("authentication.k8s.io/v1", "tokenrequests", "TokenRequest")
 
 # Handles for code that writes these kinds: enough for the store. What the API serves of them
 # (schema, columns, versions) is made from their CRDs when those are installed.

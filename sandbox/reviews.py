@@ -1,4 +1,7 @@
-"""Access reviews and "who am I", answered from the same rules that refuse requests."""
+"""Access reviews and "who am I", answered from the same objects that refuse requests.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+"""
 
 from __future__ import annotations
 
@@ -9,100 +12,170 @@ from aiohttp import web
 
 from sandbox import protobuf, status
 from sandbox.answers import json_answer
-from sandbox.auth import Attributes, Authority, Identity, Rule
+from sandbox.auth import Attributes, Identity
 from sandbox.calls import content_type, decode_object, read_body
+from sandbox.clock import rfc3339
+from sandbox.cluster import Cluster
+from sandbox.rbac import Rule
+from sandbox.resources import Resource
 from sandbox.routing import Target
+from sandbox.status import Cause
 
 Object = dict[str, Any]
-Reviewer = Callable[[Authority, Identity, Object], Object]
+Reviewer = Callable[[Cluster, Identity, Object], Object]
+
+AUTHORIZATION, AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
+LOCAL = "LocalSubjectAccessReview"
 
 
 async def review(
-    request: web.Request, authority: Authority, identity: Identity, kind: str
+    request: web.Request, cluster: Cluster, identity: Identity, target: Target
 ) -> web.Response:
     if request.method != "POST":
         raise status.method_not_allowed()
+    kind = KINDS[target.group, target.version, target.plural]
+    asked = await _read(request)
+    about = {"kind": kind, "apiVersion": f"{target.group}/{target.version}"}
+    if kind == LOCAL:
+        _check_local(asked, target.namespace)
+    answer = REVIEWERS[kind](cluster, identity, asked)
+    if kind == "SelfSubjectReview":
+        asked["metadata"] = {"creationTimestamp": rfc3339(cluster.clock.now())}
+    return json_answer(asked | about | answer, 201)
+
+
+def is_review(target: Target) -> bool:
+    """The local one is the only one of them that is in a namespace."""
+    kind = KINDS.get((target.group, target.version, target.plural))
+    return kind is not None and (kind == LOCAL) is bool(target.namespace) and not target.name
+
+
+async def _read(request: web.Request) -> Object:
     body = await read_body(request)
     media_type = content_type(request)
     if media_type == protobuf.MEDIA_TYPE:
         # kubectl >= 1.32 sends reviews in protobuf and does not fall back to JSON.
-        asked = protobuf.decode_object(body)
-    else:
-        asked = decode_object(body, media_type)
-    answer = REVIEWERS[kind](authority, identity, asked)
-    return json_answer(asked | answer, 201)
+        return protobuf.decode_object(body)
+    return decode_object(body, media_type)
 
 
-def reviewed_kind(target: Target) -> str | None:
-    return KINDS.get((target.group, target.version, target.plural))
+def _self_access(cluster: Cluster, identity: Identity, asked: Object) -> Object:
+    spec = asked.get("spec") or {}
+    _check_attributes("SelfSubjectAccessReview", spec)
+    return _verdict(cluster, identity, spec)
 
 
-def _self_access(authority: Authority, identity: Identity, asked: Object) -> Object:
-    spec = asked.get("spec", {})
-    return _access(authority, identity.user, identity.groups, spec)
+def _access_of_other(cluster: Cluster, identity: Identity, asked: Object) -> Object:
+    spec = asked.get("spec") or {}
+    _check_attributes("SubjectAccessReview", spec)
+    user, groups = spec.get("user") or "", tuple(spec.get("groups") or ())
+    if not user and not groups:
+        why = 'Invalid value: "": at least one of user or group must be specified'
+        raise _invalid("SubjectAccessReview", "spec.user", why)
+    return _verdict(cluster, Identity(user=user, groups=groups), spec)
 
 
-def _access_of_other(authority: Authority, identity: Identity, asked: Object) -> Object:
-    spec = asked.get("spec", {})
-    groups = tuple(spec.get("groups") or ())
-    return _access(authority, spec.get("user", ""), groups, spec)
-
-
-def _access(authority: Authority, user: str, groups: tuple[str, ...], spec: Object) -> Object:
-    allowed = authority.allows(user, groups, _attributes(spec))
-    return {"status": {"allowed": allowed} | ({"reason": "RBAC: allowed"} if allowed else {})}
+def _verdict(cluster: Cluster, identity: Identity, spec: Object) -> Object:
+    allowed, reason = cluster.authorizer.judge(identity, _attributes(spec))
+    return {"status": {"allowed": allowed} | ({"reason": reason} if reason else {})}
 
 
 def _attributes(spec: Object) -> Attributes:
     about_path = spec.get("nonResourceAttributes")
     if about_path:
         return Attributes(verb=about_path.get("verb", ""), path=about_path.get("path", ""))
-    about = spec.get("resourceAttributes")
-    if not about:
-        raise status.bad_request(
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        )
+    about = spec["resourceAttributes"]
     names = ("verb", "group", "resource", "subresource", "namespace", "name")
-    return Attributes(**{name: about.get(name, "") for name in names})
+    return Attributes(**{name: about.get(name) or "" for name in names})
 
 
-def _self_rules(authority: Authority, identity: Identity, asked: Object) -> Object:
-    rules = authority.rules_of(identity.user, identity.groups)
-    return {
-        "status": {
-            "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
-            "nonResourceRules": [
-                {"verbs": list(rule.verbs), "nonResourceURLs": list(rule.paths)}
-                for rule in rules
-                if rule.paths
-            ],
-            "incomplete": False,
-        }
+def _check_attributes(kind: str, spec: Object) -> None:
+    both = [spec.get(name) for name in ("resourceAttributes", "nonResourceAttributes")]
+    if all(both):
+        why = "Invalid value: cannot be specified in combination with resourceAttributes"
+        raise _invalid(kind, "spec.nonResourceAttributes", why)
+    if not any(both):
+        why = (
+            "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must "
+            "be specified"
+        )
+        raise _invalid(kind, "spec.resourceAttributes", why)
+
+
+def _check_local(asked: Object, namespace: str) -> None:
+    if (asked.get("metadata") or {}).get("namespace", "") != namespace:
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    spec = asked.get("spec") or {}
+    if spec.get("nonResourceAttributes"):
+        why = "Invalid value: disallowed on this kind of request"
+        raise _invalid(LOCAL, "spec.nonResourceAttributes", why)
+    about = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if about != namespace:
+        why = f'Invalid value: "{about}": must match metadata.namespace'
+        raise _invalid(LOCAL, "spec.resourceAttributes.namespace", why)
+
+
+def _invalid(kind: str, field: str, message: str) -> status.StatusError:
+    about = Resource(group=AUTHORIZATION, version="v1", plural="", singular="", kind=kind)
+    return status.invalid(about, "", [Cause("FieldValueInvalid", field, message)])
+
+
+def _self_rules(cluster: Cluster, identity: Identity, asked: Object) -> Object:
+    namespace = (asked.get("spec") or {}).get("namespace")
+    if not namespace:
+        raise status.bad_request("no namespace on request")
+    grants = cluster.authorizer.grants(identity, namespace)
+    rules = [rule for rule, _ in grants.rules]
+    said: Object = {
+        "resourceRules": [_resource_rule(rule) for rule in rules if rule.get("resources")],
+        "nonResourceRules": [
+            {"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]}
+            for rule in rules
+            if rule.get("nonResourceURLs")
+        ],
+        "incomplete": bool(grants.errors),
     }
+    return {"status": said | ({"evaluationError": grants.errors[0]} if grants.errors else {})}
 
 
 def _resource_rule(rule: Rule) -> Object:
-    return {
-        "verbs": list(rule.verbs),
-        "apiGroups": list(rule.groups),
-        "resources": list(rule.resources),
-    }
+    names = ("verbs", "apiGroups", "resources", "resourceNames")
+    return {name: rule[name] for name in names if rule.get(name)}
 
 
-def _self(authority: Authority, identity: Identity, asked: Object) -> Object:
+def _self(cluster: Cluster, identity: Identity, asked: Object) -> Object:
+    return {"status": {"userInfo": _user_info(identity)}}
+
+
+def _token(cluster: Cluster, identity: Identity, asked: Object) -> Object:
+    found = cluster.identify((asked.get("spec") or {}).get("token") or "")
+    if found is None:
+        return {"status": {"user": {}, "error": "invalid bearer token"}}
+    return {"status": {"authenticated": True, "user": _user_info(found)}}
+
+
+def _user_info(identity: Identity) -> Object:
     info: Object = {"username": identity.user, "groups": list(identity.groups)}
-    return {"status": {"userInfo": info | ({"uid": identity.uid} if identity.uid else {})}}
+    if identity.uid:
+        info["uid"] = identity.uid
+    return info | ({"extra": dict(identity.extra)} if identity.extra else {})
 
 
 REVIEWERS: dict[str, Reviewer] = {
     "SelfSubjectAccessReview": _self_access,
     "SubjectAccessReview": _access_of_other,
+    LOCAL: _access_of_other,
     "SelfSubjectRulesReview": _self_rules,
     "SelfSubjectReview": _self,
+    "TokenReview": _token,
 }
 KINDS = {
-    ("authorization.k8s.io", "v1", "selfsubjectaccessreviews"): "SelfSubjectAccessReview",
-    ("authorization.k8s.io", "v1", "subjectaccessreviews"): "SubjectAccessReview",
-    ("authorization.k8s.io", "v1", "selfsubjectrulesreviews"): "SelfSubjectRulesReview",
-    ("authentication.k8s.io", "v1", "selfsubjectreviews"): "SelfSubjectReview",
+    (AUTHORIZATION, "v1", "localsubjectaccessreviews"): LOCAL,
+    (AUTHORIZATION, "v1", "selfsubjectaccessreviews"): "SelfSubjectAccessReview",
+    (AUTHORIZATION, "v1", "selfsubjectrulesreviews"): "SelfSubjectRulesReview",
+    (AUTHORIZATION, "v1", "subjectaccessreviews"): "SubjectAccessReview",
+    (AUTHENTICATION, "v1", "selfsubjectreviews"): "SelfSubjectReview",
+    (AUTHENTICATION, "v1", "tokenreviews"): "TokenReview",
 }

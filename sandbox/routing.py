@@ -69,6 +69,17 @@ def verb_of(method: str, target: Target, query: Mapping[str, str]) -> str:
     return "deletecollection" if method == "DELETE" else METHOD_VERBS.get(method, method.lower())
 
 
+def asked_name(target: Target, query: Mapping[str, str]) -> str:
+    """As RBAC sees it: a list or watch of one object, selected by its name, is about that one."""
+    if target.name:
+        return target.name
+    for part in query.get("fieldSelector", "").split(","):
+        key, _, value = part.partition("=")
+        if key.strip() == "metadata.name":
+            return value.removeprefix("=").strip()
+    return ""
+
+
 def is_true(query: Mapping[str, str], name: str) -> bool:
     """As the API server reads a boolean: there, and neither `0` nor `false`."""
     return name in query and query[name].lower() not in ("0", "false")

@@ -6,21 +6,36 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from aiohttp import typedefs as web_typing
 from aiohttp import web
 
-from sandbox import discovery, openapi, podlogs, proxy, reviews, status, watching, writing
+from sandbox import (
+    accounts,
+    discovery,
+    openapi,
+    podlogs,
+    proxy,
+    reviews,
+    status,
+    watching,
+    writing,
+)
 from sandbox.answers import object_answer, status_answer
 from sandbox.auth import Attributes, Identity
 from sandbox.calls import BODY_LIMIT, Call
-from sandbox.cluster import Cluster
+from sandbox.cluster import Cluster, Middleware
+from sandbox.impersonation import impersonated
 from sandbox.listing import list_objects
 from sandbox.resources import NAMESPACES, Resource
-from sandbox.routing import METHOD_VERBS, Target, parse, verb_of
+from sandbox.routing import METHOD_VERBS, Target, asked_name, parse, verb_of
 from sandbox.status import StatusError
 
 logger = logging.getLogger(__name__)
 
 CLUSTER: web.AppKey[Cluster] = web.AppKey("cluster", Cluster)
+# Set on a request as soon as it is known: who sent it, and as whom it acts.
+CALLER: web.RequestKey[Identity] = web.RequestKey("caller", Identity)
+ACTING: web.RequestKey[Identity] = web.RequestKey("acting", Identity)
 HEALTH = ("/healthz", "/livez", "/readyz")
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -28,12 +43,21 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 def make_app(cluster: Cluster) -> web.Application:
     """Run it with `handler_cancellation=True`, so that a client that leaves ends its stream."""
-    app = web.Application(client_max_size=BODY_LIMIT)
+    middlewares = [_middleware(each) for each in cluster.middlewares]
+    app = web.Application(client_max_size=BODY_LIMIT, middlewares=middlewares)
     app[CLUSTER] = cluster
     app.cleanup_ctx.append(proxy.session)
     app.on_shutdown.append(_end_streams)
     app.router.add_route("*", "/{path:.*}", handle)
     return app
+
+
+def _middleware(around: Middleware) -> web_typing.Middleware:
+    @web.middleware
+    async def middleware(request: web.Request, handler: web_typing.Handler) -> web.StreamResponse:
+        return await around(request, handler)
+
+    return middleware
 
 
 def make_runner(cluster: Cluster) -> web.AppRunner:
@@ -68,25 +92,19 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     _authorize(request, cluster, identity, target)
     if target is None:
         return _about_server(request, cluster)
-    reviewed = reviews.reviewed_kind(target)
-    if reviewed:
-        return await reviews.review(request, cluster.authority, identity, reviewed)
+    if reviews.is_review(target):
+        return await reviews.review(request, cluster, identity, target)
     return await _about_kind(request, cluster, identity, target)
 
 
 def _identify(request: web.Request, cluster: Cluster) -> Identity:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    identity = cluster.authority.identify(token.strip()) if scheme.lower() == "bearer" else None
-    if identity is None:
+    caller = cluster.identify(token.strip()) if scheme.lower() == "bearer" else None
+    if caller is None:
         raise status.unauthorized()
-    impersonated = request.headers.get("Impersonate-User")
-    if impersonated is not None:
-        why = (
-            f'User "{identity.user}" cannot impersonate resource "users" in API group "" at the '
-            "cluster scope"
-        )
-        raise status.forbidden("", "users", impersonated, why)
-    return identity
+    request[CALLER] = caller
+    request[ACTING] = impersonated(request.headers, caller, cluster.authorizer.judge)
+    return request[ACTING]
 
 
 def _authorize(
@@ -102,10 +120,11 @@ def _authorize(
             resource=target.plural,
             subresource=target.subresource,
             namespace=target.namespace,
-            name=target.name,
+            name=asked_name(target, request.query),
         )
-    if not cluster.authority.allows(identity.user, identity.groups, asked):
-        raise status.forbidden_to(identity.user, asked)
+    allowed, reason = cluster.authorizer.judge(identity, asked)
+    if not allowed:
+        raise status.forbidden_to(identity.user, asked, reason)
 
 
 def _about_server(request: web.Request, cluster: Cluster) -> web.Response:
@@ -143,18 +162,10 @@ def _handler(call: Call) -> Handler:
     verb = verb_of(call.request.method, call.target, call.query)
     if call.target.subresource == "proxy":
         return proxy.relay
-    if call.target.subresource == "log":
-        return _only_get(verb, podlogs.read_log)
-    found = STATUS_HANDLERS if call.target.subresource else HANDLERS
+    found = SUBRESOURCE_HANDLERS.get(call.target.subresource, HANDLERS)
     if verb not in found:
         raise status.method_not_allowed()
     return found[verb]
-
-
-def _only_get(verb: str, handler: Handler) -> Handler:
-    if verb != "get":
-        raise status.method_not_allowed()
-    return handler
 
 
 async def _get(call: Call) -> web.StreamResponse:
@@ -177,8 +188,8 @@ HANDLERS: dict[str, Handler] = {
     "update": writing.update,
     "watch": watching.watch,
 }
-STATUS_HANDLERS: dict[str, Handler] = {
-    "get": _get,
-    "patch": writing.patch,
-    "update": writing.update,
+SUBRESOURCE_HANDLERS: dict[str, dict[str, Handler]] = {
+    "log": {"get": podlogs.read_log},
+    "status": {"get": _get, "patch": writing.patch, "update": writing.update},
+    "token": {"create": accounts.create_token},
 }

@@ -125,20 +125,21 @@ def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
     return StatusError(403, "Forbidden", f"{named} is forbidden: {why}", **present)
 
 
-def forbidden_to(user: str, asked: Attributes) -> StatusError:
-    """What RBAC says: who may not do what, where."""
+def forbidden_to(user: str, asked: Attributes, reason: str = "") -> StatusError:
+    """What RBAC says: who may not do what, where, and what was wrong with the rules if anything."""
+    because = f": {reason}" if reason else ""
     if asked.path:
-        return _forbidden_path(user, asked)
+        return _forbidden_path(user, asked, because)
     scope = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     why = (
         f'User "{user}" cannot {asked.verb} resource "{asked.full_resource}" in API group '
-        f'"{asked.group}" {scope}'
+        f'"{asked.group}" {scope}{because}'
     )
     return forbidden(asked.group, asked.resource, asked.name, why)
 
 
-def _forbidden_path(user: str, asked: Attributes) -> StatusError:
-    message = f'forbidden: User "{user}" cannot {asked.verb} path "{asked.path}"'
+def _forbidden_path(user: str, asked: Attributes, because: str) -> StatusError:
+    message = f'forbidden: User "{user}" cannot {asked.verb} path "{asked.path}"{because}'
     error = StatusError(403, "Forbidden", message)
     error.status["details"] = {}
     return error

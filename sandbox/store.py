@@ -166,7 +166,8 @@ class Store:
     def load(self, resource: Resource, kept: Objects) -> None:
         """Objects of an earlier run, as they were; nobody is told."""
         for obj in kept:
-            self._file(resource, objects.stored(obj, int(obj["metadata"]["resourceVersion"])), None)
+            stored = objects.stored(obj, int(obj["metadata"]["resourceVersion"]))
+            self._file(resource, stored, self._tables.get(resource.key, {}).get(stored.name))
 
     def resume(self, version: int) -> None:
         """Go on counting from here; watches from before get 410."""

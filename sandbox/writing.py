@@ -32,14 +32,14 @@ PATCH_OPTIONS = Resource(
 async def create(call: Call) -> web.Response:
     if call.name:
         raise status.method_not_allowed()
-    obj = await _read_object(call)
+    obj = await read_object(call)
     admission.check_kind(call, obj)
     admission.check_namespace(call)
     return object_answer(call, _created(call, admission.prepare_new(call, obj)), 201)
 
 
 async def update(call: Call) -> web.Response:
-    obj = await _read_object(call)
+    obj = await read_object(call)
     admission.check_kind(call, obj)
     if call.resource.is_custom and not obj["metadata"].get("resourceVersion"):
         text = "Invalid value: 0: must be specified for an update"
@@ -96,7 +96,7 @@ def _required(call: Call) -> Object:
     return in_version(call.resource, found)
 
 
-async def _read_object(call: Call) -> Object:
+async def read_object(call: Call) -> Object:
     kind = content_type(call.request)
     if kind == protobuf.MEDIA_TYPE and call.resource.kind in protobuf.DECODERS:
         return protobuf.decode_object(await read_body(call.request))
@@ -223,9 +223,9 @@ def _check_may_create(call: Call) -> None:
     asked = Attributes(
         verb="create", group=target.group, resource=target.plural, namespace=target.namespace
     )
-    identity = call.identity
-    if not call.cluster.authority.allows(identity.user, identity.groups, asked):
-        raise status.forbidden_to(identity.user, asked)
+    allowed, reason = call.cluster.authorizer.judge(call.identity, asked)
+    if not allowed:
+        raise status.forbidden_to(call.identity.user, asked, reason)
 
 
 def _shape(call: Call) -> Shape:

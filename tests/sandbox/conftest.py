@@ -27,13 +27,17 @@ class Api:
     cluster: Cluster
     session: aiohttp.ClientSession
     url: str
-    user: str = "admin"
+    user: str = "admin"  # one of the sandbox's own, unless there is a token
+    token: str = ""
+
+    @property
+    def bearer(self) -> str:
+        return self.token or self.cluster.authority.tokens[self.user]
 
     async def call(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **headers
     ) -> tuple[int, Any]:
-        token = self.cluster.authority.tokens.get(self.user, "wrong")
-        sent = {"Authorization": f"Bearer {token}", "Content-Type": kind, **headers}
+        sent = {"Authorization": f"Bearer {self.bearer}", "Content-Type": kind, **headers}
         data = body if isinstance(body, bytes | None) else json.dumps(body)
         async with self.session.request(method, self.url + path, data=data, headers=sent) as answer:
             text = await answer.text()
@@ -55,8 +59,7 @@ class Api:
 
     def open(self, path: str, **headers: str) -> Any:
         """A streamed answer: `async with api.open(path) as answer`."""
-        token = self.cluster.authority.tokens[self.user]
-        sent = {"Authorization": f"Bearer {token}", **headers}
+        sent = {"Authorization": f"Bearer {self.bearer}", **headers}
         return self.session.get(self.url + path, headers=sent)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sandbox.rights import grant, rule
 from tests.sandbox.widgets import WIDGETS, WIDGETS_PATH, widget
 
 pytestmark = pytest.mark.asyncio
@@ -258,9 +259,7 @@ async def test_a_yaml_body_is_taken(api):
 
 
 async def test_creating_by_apply_needs_the_right_to_create(api, cluster):
-    rules = cluster.authority.rules["sandbox-viewer"]
-    patch_only = type(rules[0])(groups=("example.com",), resources=("widgets",), verbs=("patch",))
-    cluster.authority.rules["sandbox-viewer"] = (patch_only,)
+    grant(cluster, "sandbox-viewer", rule("patch", "widgets", group="example.com"))
     api.user = "viewer"
 
     code, status = await api.apply(path(), wish(size=1))
