@@ -39,7 +39,9 @@ class Banner:
     @property
     def digest(self) -> str:
         """Of what is said, but for the times that only tick."""
-        said = [(t.cluster, t.kind, t.title, t.text, t.said, t.remedy, t.since) for t in self.troubles]
+        said = [
+            (t.cluster, t.kind, t.title, t.text, t.said, t.remedy, t.since) for t in self.troubles
+        ]
         return hashlib.sha256(repr((said, self.old)).encode()).hexdigest()[:16]
 
     @property

@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from kaitoweb import health
+from kaitoweb import health, troubles
 
 admin.site.enable_nav_sidebar = False  # two models; the width is worth more to the audit
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="workspaces:list"), name="home"),
+    path("troubles/", troubles.troubles, name="troubles"),
     path("", include("accounts.urls")),
     path("", include("workspaces.urls")),
     path("playground/", include("playground.urls")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from functools import cache
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "kaitoweb:"
 TIMEOUT_S = 0.5  # a dead broker may delay a commit by so much, once
 PAUSE_S = 1.0  # and is then left alone for so long
+ASK_S = 2.0  # between questions whether the broker is there
 SUBSCRIBED = ""  # yielded by listen() when it hears; what was announced before may have been missed
 LOST = "-"  # yielded when it does not hear, at each failed attempt
 
@@ -79,6 +81,29 @@ async def _subscription(topics: list[str]) -> AsyncIterator[str]:
                     yield SUBSCRIBED
             elif message["type"] == "pmessage":
                 yield message["channel"].removeprefix(PREFIX)
+
+
+def answers() -> bool:
+    """Whether the broker is there; asked at most every ASK_S, so that no page waits for a dead one twice."""
+    now = time.monotonic()
+    if now < _Asked.again_at or not _Asked.lock.acquire(blocking=False):
+        return _Asked.answer  # fresh enough, or somebody is asking
+    try:
+        _Asked.answer = bool(_publisher(settings.REDIS_URL).ping())
+    except redis.RedisError:
+        _Asked.answer = False
+    finally:
+        _Asked.again_at = time.monotonic() + ASK_S
+        _Asked.lock.release()
+    return _Asked.answer
+
+
+class _Asked:
+    """The last answer of the broker in this process."""
+
+    lock = threading.Lock()
+    again_at = 0.0
+    answer = True
 
 
 class _Quiet:

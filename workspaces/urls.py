@@ -13,5 +13,4 @@ urlpatterns = [
     path(f"{_ONE}logs/", stream.pod_logs, name="logs"),
     path("operations/<uuid:pk>/", actions.operation, name="operation"),
     path("events/", stream.events, name="events"),
-    path("freshness/", pages.freshness, name="freshness"),
 ]

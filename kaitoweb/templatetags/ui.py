@@ -68,6 +68,21 @@ def since(moment: datetime | None) -> str:
 
 
 @register.filter
+def at(moment: datetime | None) -> str:
+    """The time of day, of another day with its date; app.js puts it into the browser's own time zone: "12:03 UTC"."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localdate()
+    return format_html(
+        '<time datetime="{0}" data-at title="{1}">{2}</time>',
+        moment.isoformat(timespec="seconds"),
+        _full(moment),
+        local.strftime("%H:%M %Z" if is_today else "%-d %b, %H:%M %Z"),
+    )
+
+
+@register.filter
 def clock(seconds: float | None) -> str:
     """Minutes and seconds: "1:05"; with hours: "1:02:05"."""
     if seconds is None:

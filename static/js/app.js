@@ -152,7 +152,16 @@ function ageText(seconds, suffix) {
   return suffix && seconds < 1 ? "just now" : durationText(seconds) + suffix;
 }
 
+// In the browser's own time zone; the server knows none.
+function timeText(time) {
+  const moment = new Date(time.dateTime);
+  const isToday = moment.toDateString() === new Date(Date.now() - skewMs).toDateString();
+  const day = isToday ? {} : { day: "numeric", month: "short" };
+  return moment.toLocaleString("en-GB", { hour: "2-digit", minute: "2-digit", ...day });
+}
+
 function tick() {
+  for (const time of document.querySelectorAll("time[data-at]")) setText(time, timeText(time));
   for (const time of document.querySelectorAll("time[data-since]")) setText(time, clockText(secondsSince(time)));
   for (const time of document.querySelectorAll("time[data-age]")) setText(time, ageText(secondsSince(time), time.dataset.age));
 }

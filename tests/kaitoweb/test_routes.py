@@ -54,7 +54,7 @@ ROUTES = {
     ),
     "workspaces:operation": Route(args=("00000000-0000-0000-0000-000000000001",)),
     "workspaces:events": Route(head=ALL_405),
-    "workspaces:freshness": Route(),
+    "troubles": Route(),
     "playground:page": Route(),
     "playground:reply": Route(
         get=ALL_405, post=(400, 400, 400), body={"workspace": "/".join(WORKSPACE)}

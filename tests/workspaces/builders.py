@@ -10,6 +10,8 @@ import itertools
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
+
 from clusters.models import Cluster, ClusterState
 from workspaces import diagnosis, parsing
 from workspaces.models import ClusterEvent, Dependent, Operation, Transition, Workspace
@@ -290,8 +292,8 @@ def make_cluster(name="sandbox", **fields):
         "endpoint": "http://127.0.0.1:6443",
         "namespaces": ["default", "team-a"],
         "state": ClusterState.OK,
-        "last_contact_at": NOW,
-        "last_list_at": NOW,
+        "last_contact_at": timezone.now(),
+        "last_list_at": timezone.now(),
         **fields,
     }
     return Cluster.objects.create(name=name, **given)

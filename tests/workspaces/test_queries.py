@@ -7,7 +7,6 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from clusters.models import ClusterState
 from tests.workspaces import builders as b
 from workspaces import queries
 from workspaces.models import Workspace
@@ -139,23 +138,6 @@ def test_wish_without_a_row_obeys_the_filters(dora, filters, names):
     assert sorted(w.name for w in listed(dora, **filters).waiting) == names
 
 
-@pytest.mark.parametrize(
-    ("state", "title"),
-    [
-        (ClusterState.UNREACHABLE, "sandbox cannot be reached"),
-        (ClusterState.DENIED, "sandbox forbids kaitoweb to list workspaces"),
-        (ClusterState.KAITO_MISSING, "KAITO is not installed on sandbox"),
-        (ClusterState.UNKNOWN, "sandbox is being read for the first time"),
-    ],
-)
-def test_list_tells_why_rows_are_missing(bob, state, title):
-    b.make_cluster(state=state, last_error="x509: certificate has expired")
-
-    (trouble,) = listed(bob).troubles
-
-    assert (trouble.title, trouble.detail) == (title, "x509: certificate has expired")
-
-
 def test_disconnected_cluster_takes_its_rows_along(bob):
     b.make_workspace(cluster=b.make_cluster(disconnected_at=timezone.now()))
 
@@ -174,7 +156,6 @@ def test_strangers_read_nothing():
         queries.Tiles(),
     )
     assert queries.find_workspace(nobody, "sandbox", "team-a", "phi") is None
-    assert queries.freshness(nobody) == []
 
 
 def test_row_of_a_gone_workspace_is_none(bob):
@@ -453,18 +434,6 @@ def test_operation_leads_to_its_workspace_once_that_is_mirrored(dora):
     assert (before.is_open, before.workspace_url) == (True, "")
     assert (after.is_open, after.workspace_url) == (False, "/workspaces/sandbox/team-a/phi-4/")
     assert queries.operation_page(dora, uuid.uuid4()) is None
-
-
-def test_freshness_turns_stale_after_a_minute(bob):
-    b.make_cluster(name="a", last_contact_at=timezone.now())
-    b.make_cluster(name="b", last_contact_at=timezone.now() - timedelta(seconds=61))
-    b.make_cluster(name="c", last_contact_at=None)
-
-    assert [(f.cluster, f.is_stale) for f in queries.freshness(bob)] == [
-        ("a", False),
-        ("b", True),
-        ("c", True),
-    ]
 
 
 def test_inactive_people_read_nothing(django_user_model):

@@ -11,13 +11,11 @@ from workspaces.queries.detail import (
     workspace_page,
 )
 from workspaces.queries.elsewhere import OperationPage, Playable, operation_page, playable
-from workspaces.queries.freshness import Freshness, freshness
+from workspaces.queries.filtering import Filters, filters_from
 from workspaces.queries.listing import (
-    Filters,
     Row,
     Tiles,
     WorkspaceList,
-    filters_from,
     tiles,
     visible_workspaces,
     workspace_list,
@@ -28,7 +26,6 @@ from workspaces.queries.listing import (
 __all__ = [
     "Asked",
     "Filters",
-    "Freshness",
     "LogTarget",
     "OperationPage",
     "Playable",
@@ -39,7 +36,6 @@ __all__ = [
     "asked_from",
     "filters_from",
     "find_workspace",
-    "freshness",
     "operation_page",
     "playable",
     "tiles",

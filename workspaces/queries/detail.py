@@ -12,15 +12,17 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts import people
+from clusters.troubles import as_of, troubles_of
+from clusters.wording import Trouble
 from workspaces import manifests
-from workspaces.diagnosis import Action, Diagnosis, Fix, Progress, Stage, StageState
+from workspaces.diagnosis import Action, Diagnosis, Fix, Progress, StageState
 from workspaces.models import Operation, Workspace
 from workspaces.queries import tabs, usual
 from workspaces.queries.endpoint import LANGUAGES, Endpoint, endpoint
-from workspaces.queries.freshness import Trouble, cluster_troubles
 from workspaces.queries.listing import visible_workspaces, workspace_url
 from workspaces.queries.sighting import Seen, see
-from workspaces.queries.tiling import Tile, tiles_of, words
+from workspaces.queries.staging import StageRow, stage_row
+from workspaces.queries.tiling import Tile, tiles_of
 from workspaces.types import OperationKind, OperationStatus, Phase
 
 READER = (
@@ -28,6 +30,8 @@ READER = (
 )
 # Stages that only the log of the serving container tells apart, and causes that it explains.
 _TOLD_BY_LOG = {"weights", "load", "benchmark"}
+# The kind of objects that stands under a tab, besides the workspace itself.
+TAB_KINDS = {"pods": "pods", "logs": "pods", "events": "events"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +52,6 @@ def asked_from(params: Mapping[str, str]) -> Asked:
         source=params.get("source", ""),
         previous=params.get("previous") == "1",
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageRow:
-    stage: Stage
-    seconds: float | None
-    note: str
-    usual: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +128,16 @@ class WorkspacePage:
         return f"workspace-{self.row.uid},clusters{wish}"
 
     @property
-    def troubles(self) -> tuple[Trouble, ...]:
-        """Why what stands here may be old."""
-        return cluster_troubles((self.row.cluster,))
+    def as_of(self) -> datetime | None:
+        """Since when it may have changed unseen; None while the page is up to date."""
+        return None if self.is_gone else as_of(self.row.cluster, now=self.now)
+
+    @property
+    def tab_trouble(self) -> Trouble | None:
+        """Why what stands under the tab is missing or old, where the workspace itself is not."""
+        kind = TAB_KINDS.get(self.tab, "")
+        troubles = () if self.is_gone else troubles_of(self.row.cluster, now=self.now)
+        return next((t for t in troubles if kind in t.plurals), None)
 
     @property
     def can_play(self) -> bool:
@@ -244,28 +247,10 @@ class WorkspacePage:
 
     @property
     def stages(self) -> list[StageRow]:
-        return [self._stage_row(s) for s in self.diagnosis.stages]
-
-    def _stage_row(self, stage: Stage) -> StageRow:
-        seconds, note, wish = _seconds(stage), stage.note, self.creation
-        if stage.key == "accepted" and wish:
-            note = f"asked for by {wish.person_name}"
-            if stage.started:
-                seconds = max(0.0, (stage.started - wish.created_at).total_seconds())
-        last = self.diagnosis.stages[-1].ended
-        if stage.key == "weights" and stage.state == StageState.DONE and not stage.ended and last:
-            note = "all together, until it answered"
-            seconds = (last - stage.started).total_seconds() if stage.started else None
-        if stage.key == "ready":
-            seconds = None  # a moment; how long it all took stands in the tile
-        return StageRow(stage=stage, seconds=seconds, note=note, usual=self._usual_of(stage))
-
-    def _usual_of(self, stage: Stage) -> str:
-        key = {"weights": "start"}.get(stage.key, stage.key)
-        seconds = self.usual.seconds.get(key)
-        if seconds is None or self.row.deletion_requested_at:
-            return ""
-        return f"usually {words(seconds)}" + (" to the end" if key == "start" else "")
+        return [
+            stage_row(stage, self.diagnosis, self.creation, self.usual)
+            for stage in self.diagnosis.stages
+        ]
 
     @property
     def tiles(self) -> list[Tile]:
@@ -365,9 +350,9 @@ def find_workspace(
     )
     if uid:
         rows = rows.filter(uid=uid)
-    ordered = rows.select_related("cluster").order_by("deleted_at", "-id")
-    live = ordered.filter(deleted_at=None).first()
-    return live or rows.select_related("cluster").order_by("-deleted_at").first()
+    rows = rows.select_related("cluster__watch_lease")
+    live = rows.filter(deleted_at=None).order_by("-id").first()
+    return live or rows.order_by("-deleted_at").first()
 
 
 def workspace_page(
@@ -383,10 +368,3 @@ def workspace_page(
             person, cluster=workspace.cluster, namespace=workspace.namespace
         ),
     )
-
-
-def _seconds(stage: Stage) -> float | None:
-    """How long a finished stage took; of a running one the page shows a clock."""
-    if stage.started is None or stage.ended is None or stage.state != StageState.DONE:
-        return None
-    return (stage.ended - stage.started).total_seconds()

@@ -4,92 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from urllib.parse import urlencode
+from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import people
-from workspaces.models import Operation, Workspace
-from workspaces.queries.freshness import Trouble, cluster_troubles, connected_clusters
+from clusters import queries as cluster_queries
+from clusters.troubles import as_of, troubles_of
+from clusters.wording import Trouble, TroubleKind
+from workspaces.models import Workspace
+from workspaces.queries.filtering import ALL, COLUMNS, FIELDS_BY_COLUMN, STATES, Filters
 from workspaces.queries.tiling import Tile
-from workspaces.types import OperationKind, OperationStatus, Phase
+from workspaces.queries.waiting import Waiting, waiting_wishes
+from workspaces.types import Phase
 
 PAGE_SIZE = 50
-# What a filter by state takes in. A workspace that answered before and does not now wants the same attention as a failed one.
-STATES: dict[str, tuple[str, tuple[Phase, ...]]] = {
-    "ready": ("Ready", (Phase.READY,)),
-    "on-the-way": ("On the way", (Phase.ON_THE_WAY, Phase.UNKNOWN)),
-    "failed": ("Failed", (Phase.FAILED, Phase.NOT_READY)),
-    "deleting": ("Deleting", (Phase.DELETING,)),
-    "deleted": ("Deleted", (Phase.DELETED,)),
-}
-COLUMNS = (
-    ("state", "State", "phase"),
-    ("name", "Name", "name"),
-    ("model", "Model", "model"),
-    ("namespace", "Namespace", "namespace"),
-    ("instance", "Instance type", "instance_type"),
-    ("owner", "Owner", "owner"),
-    ("age", "Age", "created_at"),
-)
-_FIELDS = {key: field for key, _, field in COLUMNS}
-# Between "the API server took it" and "the watcher has seen it".
-_UNSEEN_FOR = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What the address asks for; unknown values mean "no filter", so that any link works."""
-
-    search: str = ""
-    state: str = ""
-    namespace: str = ""
-    cluster: str = ""
-    sort: str = "age"
-    page: int = 1
-
-    @property
-    def is_narrowing(self) -> bool:
-        """Whether there may be more in the same cluster; a cluster is a place of its own."""
-        return bool(self.search or self.state or self.namespace)
-
-    def address(self, **changes: object) -> str:
-        """Of the list with these filters, some of them changed; defaults are left out."""
-        wanted = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
-        plain = Filters()
-        pairs = {
-            _PARAMETERS[name]: getattr(wanted, name)
-            for name in _PARAMETERS
-            if getattr(wanted, name) != getattr(plain, name)
-        }
-        query = urlencode(pairs)
-        return reverse("workspaces:list") + (f"?{query}" if query else "")
-
-
-_PARAMETERS = {
-    "search": "q",
-    "state": "state",
-    "namespace": "namespace",
-    "cluster": "cluster",
-    "sort": "sort",
-    "page": "page",
-}
-
-
-def filters_from(params: Mapping[str, str]) -> Filters:
-    state, sort = params.get("state", ""), params.get("sort", "")
-    page = params.get("page", "")
-    return Filters(
-        search=params.get("q", "").replace("\0", "").strip()[:100],
-        state=state if state in STATES else "",
-        namespace=params.get("namespace", "").replace("\0", "")[:63],
-        cluster=params.get("cluster", "").replace("\0", "")[:63],
-        sort=sort if sort.removeprefix("-") in _FIELDS else "age",
-        page=int(page) if page.isdecimal() and len(page) < 7 else 1,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +39,7 @@ class Row:
     created_at: datetime | None
     url: str
     version: str
+    as_of: datetime | None = None  # where the cluster is not up to date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,20 +61,6 @@ class Column:
     key: str
     url: str
     direction: str  # ascending, descending or none: as aria-sort wants it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A wish that has no row yet."""
-
-    id: str
-    name: str
-    namespace: str
-    cluster: str
-    person_name: str
-    created_at: datetime
-    is_accepted: bool
-    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +88,12 @@ class WorkspaceList:
     @property
     def topics(self) -> str:
         return ",".join(["workspaces", "clusters", *(f"workspace-{r.uid}" for r in self.rows)])
+
+    @property
+    def blind(self) -> Trouble | None:
+        """Why an empty list may not be an empty cluster."""
+        kinds = (t for t in self.troubles if t.kind.makes_old or t.kind == TroubleKind.NEW)
+        return next(kinds, None)
 
     @property
     def first(self) -> int:
@@ -216,7 +140,7 @@ def visible_workspaces(person: people.Person) -> QuerySet[Workspace]:
     return Workspace.objects.filter(people.readable(person), cluster__disconnected_at=None)
 
 
-def tiles(person: people.Person, filters: Filters = Filters()) -> Tiles:
+def tiles(person: people.Person, filters: Filters = ALL) -> Tiles:
     rows = _in_scope(visible_workspaces(person), filters).filter(deleted_at=None)
     counted = list(rows.values_list("phase").annotate(Count("id"), Sum("node_count")))
     by_phase = {phase: count for phase, count, _ in counted}
@@ -234,7 +158,9 @@ def tiles(person: people.Person, filters: Filters = Filters()) -> Tiles:
 
 
 def workspace_list(person: people.Person, filters: Filters) -> WorkspaceList:
-    clusters = connected_clusters(person)
+    clusters, now = list(cluster_queries.watched_clusters(person)), timezone.now()
+    old = {c.name: as_of(c, now=now) for c in clusters}
+    chosen = [c for c in clusters if not filters.cluster or c.name == filters.cluster]
     matching = _matching(person, filters)
     total = matching.count()
     pages = max(1, -(-total // PAGE_SIZE))
@@ -242,8 +168,8 @@ def workspace_list(person: people.Person, filters: Filters) -> WorkspaceList:
     return WorkspaceList(
         filters=filters,
         tiles=tiles(person, filters),
-        rows=_page_of(matching, filters),
-        waiting=_waiting(person, filters),
+        rows=_page_of(matching, filters, old),
+        waiting=waiting_wishes(person, filters),
         total=total,
         pages=pages,
         columns=tuple(_column(key, label, filters) for key, label, _ in COLUMNS),
@@ -252,7 +178,7 @@ def workspace_list(person: people.Person, filters: Filters) -> WorkspaceList:
         cluster_choices=_choices(
             "All clusters", [(c.name, c.name) for c in clusters], filters.cluster
         ),
-        troubles=cluster_troubles(clusters, filters.cluster),
+        troubles=tuple(t for c in chosen for t in troubles_of(c, now=now)),
         has_cluster=bool(clusters),
     )
 
@@ -294,14 +220,17 @@ def _shown(rows: QuerySet[Workspace]) -> QuerySet[Workspace]:
     )
 
 
-def _page_of(matching: QuerySet[Workspace], filters: Filters) -> tuple[Row, ...]:
+def _page_of(
+    matching: QuerySet[Workspace], filters: Filters, old: Mapping[str, datetime | None]
+) -> tuple[Row, ...]:
     start = (filters.page - 1) * PAGE_SIZE
-    field = _FIELDS[filters.sort.removeprefix("-")]
+    field = FIELDS_BY_COLUMN[filters.sort.removeprefix("-")]
     is_falling = filters.sort.startswith("-")
     if field == "created_at":  # the greater the age, the earlier it was created
         is_falling = not is_falling
     ordered = matching.order_by(f"-{field}" if is_falling else field, "name", "id")
-    return tuple(_row(w) for w in _shown(ordered)[start : start + PAGE_SIZE])
+    rows = map(_row, _shown(ordered)[start : start + PAGE_SIZE])
+    return tuple(replace(row, as_of=old.get(row.cluster)) for row in rows)
 
 
 def _row(workspace: Workspace) -> Row:
@@ -327,47 +256,6 @@ def workspace_url(workspace: Workspace) -> str:
     return reverse(
         "workspaces:detail",
         args=[workspace.cluster.name, workspace.namespace, workspace.name],
-    )
-
-
-def _waiting(person: people.Person, filters: Filters) -> tuple[Waiting, ...]:
-    """Deployments that were asked for and are not mirrored yet; they count as on the way."""
-    if filters.state not in ("", "on-the-way"):
-        return ()
-    open_ones = Q(status__in=(OperationStatus.QUEUED, OperationStatus.RUNNING))
-    accepted = Q(status=OperationStatus.SUCCEEDED, finished_at__gt=timezone.now() - _UNSEEN_FOR)
-    mirrored = Workspace.objects.filter(
-        Q(operation_id=OuterRef("id")) | Q(uid=OuterRef("uid")), cluster=OuterRef("cluster")
-    )
-    wishes = (
-        Operation.objects.filter(people.readable(person), open_ones | accepted)
-        .filter(~Exists(mirrored), kind=OperationKind.CREATE, cluster__disconnected_at=None)
-        .select_related("cluster")
-        .only(
-            "cluster", "name", "namespace", "person_name", "created_at", "status", "cluster__name"
-        )
-    )
-    if filters.cluster:
-        wishes = wishes.filter(cluster__name=filters.cluster)
-    if filters.namespace:
-        wishes = wishes.filter(namespace=filters.namespace)
-    for word in filters.search.split():
-        wishes = wishes.filter(
-            Q(name__icontains=word) | Q(namespace__icontains=word) | Q(person_name__icontains=word)
-        )
-    return tuple(_waiting_row(o) for o in wishes.order_by("-created_at")[:20])
-
-
-def _waiting_row(operation: Operation) -> Waiting:
-    return Waiting(
-        id=str(operation.id),
-        name=operation.name,
-        namespace=operation.namespace,
-        cluster=operation.cluster.name,
-        person_name=operation.person_name,
-        created_at=operation.created_at,
-        is_accepted=operation.status == OperationStatus.SUCCEEDED,
-        url=reverse("workspaces:operation", args=[operation.id]),
     )
 
 

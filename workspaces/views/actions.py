@@ -15,7 +15,7 @@ from accounts.people import caller
 from accounts.refusals import refuse
 from accounts.types import HtmxHttpRequest
 from clusters.errors import Refused
-from workspaces import preflight, queries, services
+from workspaces import feed, preflight, queries, services
 from workspaces.forms import DeleteForm, DeployPage, deploy_page
 from workspaces.models import Operation
 from workspaces.types import OperationStatus
@@ -130,7 +130,8 @@ def operation(request: HtmxHttpRequest, pk: UUID) -> HttpResponse:
         raise Http404("There is no such operation, or you may not see it.")
     if page.workspace_url and page.status not in FAILURES:
         return _to(request, page.workspace_url)
-    return answer(request, "workspaces/operation.html", "state", {"page": page})
+    context = {"page": page, "is_queue_down": not feed.answers()}
+    return answer(request, "workspaces/operation.html", "state", context)
 
 
 def _to(request: HtmxHttpRequest, url: str) -> HttpResponse:

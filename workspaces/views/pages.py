@@ -1,4 +1,4 @@
-"""Pages that only show: the list, one workspace, how fresh it all is."""
+"""Pages that only show: the list, one workspace."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.types import HtmxHttpRequest
-from workspaces import logs, queries
+from workspaces import feed, logs, queries
 from workspaces.views import access, highlighting
 from workspaces.views.answering import answer, wants_part
 
@@ -48,6 +47,8 @@ def workspace_detail(
     if part == "now" and "look" in request.GET:
         page = _told_by_log(page)
     context: dict[str, Any] = {"page": page, "row": page.row, "oob": wants_part(request)}
+    if page.has_open_wish:
+        context["is_queue_down"] = not feed.answers()
     if page.tab == "manifest":
         context["manifest_lines"] = highlighting.yaml_lines(page.manifest)
     return answer(request, "workspaces/detail.html", part if part in PARTS else "tab", context)
@@ -66,12 +67,3 @@ def _told_by_log(page: queries.WorkspacePage) -> queries.WorkspacePage:
         previous=target.previous,
     )
     return page.told(logs.read_start(source))
-
-
-@login_required
-@require_safe
-def freshness(request: HtmxHttpRequest) -> HttpResponse:
-    """How long ago each cluster was heard of."""
-    return render(
-        request, "includes/_freshness.html", {"freshness": queries.freshness(request.user)}
-    )

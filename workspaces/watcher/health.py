@@ -19,6 +19,7 @@ from clusters.watching import Listed, Stale, WatchEvent
 from workspaces import feed
 
 PULSE = "pulse"  # the plain question whether the API server is there, beside the streams
+DETAIL_LIMIT = 256  # characters of the cluster's own words that are kept for each stream
 
 
 @dataclass(slots=True)
@@ -32,9 +33,14 @@ class _Stream:
             self.state, self.since = state, timezone.now()
         self.error = error
 
-    def as_json(self) -> dict[str, str]:
-        words = self.error.message if self.error else ""
-        return {"state": self.state, "since": self.since.isoformat(), "error": words}
+    def as_json(self) -> dict[str, Any]:
+        """What clusters.troubles reads."""
+        told: dict[str, Any] = {"state": self.state, "since": self.since.isoformat(), "error": ""}
+        if self.error:
+            error = self.error
+            told |= {"error": error.message, "reason": error.reason, "status": error.status}
+            told["detail"] = error.detail[:DETAIL_LIMIT]
+        return told
 
 
 class Health:
