@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -12,6 +15,13 @@ FORBIDDEN = "Your account may not do this."
 BAD_REQUEST = "The browser sent something that kaitoweb cannot read."
 STALE_FORM = "This form was open for too long, or you have signed in again since. Load the page again and repeat it; nothing was changed."
 SERVER_ERROR = "kaitoweb could not do this because of a fault of its own."
+DATABASE_AWAY = "kaitoweb cannot reach its database. Nothing is lost, and what runs in the clusters runs on; this goes on by itself as soon as the database is back."
+NOT_WRITTEN = "kaitoweb writes down who asked for what before it does anything. It cannot write now, so it has not done it. Send it again in a moment: the same request counts once."
+RETRY_S = 5
+# The database is away, full, or takes no writes; what else it says is a mistake of ours.
+AWAY = (OperationalError, InterfaceError, InternalError)
+# What may be sent again as it was: it holds no secret, and its key makes it count once.
+RESENDABLE = frozenset({"workspaces:deploy", "workspaces:delete"})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -39,10 +49,38 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: what the frame reads (person, clusters) may be what is broken."""
+    if isinstance(sys.exc_info()[1], AWAY):
+        return _unavailable(request)
     if _wants_sentence(request):
         return _sentence(f"{SERVER_ERROR} Request {_request_id(request)}.", 500)
     context = {"sentence": SERVER_ERROR, "request_id": _request_id(request)}
     return HttpResponse(render_to_string("500.html", context), status=500)
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    """The database is away: a page that asks for itself again, or for a wish a form that sends it again."""
+    is_wish = request.method == "POST"
+    sentence = NOT_WRITTEN if is_wish else DATABASE_AWAY
+    if _wants_sentence(request):
+        response = _sentence(sentence, 503)
+    else:
+        context = {
+            "sentence": sentence,
+            "request_id": _request_id(request),
+            "retry_s": 0 if is_wish else RETRY_S,
+            "address": request.path,
+            "fields": _resendable(request),
+        }
+        response = HttpResponse(render_to_string("503.html", context), status=503)
+    response.headers["Retry-After"] = str(RETRY_S)
+    return response
+
+
+def _resendable(request: HttpRequest) -> list[tuple[str, str]]:
+    match = request.resolver_match
+    if request.method != "POST" or match is None or match.view_name not in RESENDABLE:
+        return []
+    return [(name, value) for name, values in request.POST.lists() for value in values]
 
 
 def _answer(

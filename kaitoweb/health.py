@@ -1,4 +1,7 @@
-"""What probes and Prometheus ask: is the process alive, is every part ready, what are the numbers."""
+"""What probes and Prometheus ask: is the process alive, is every part ready, what are the numbers.
+
+Anybody may ask, so clusters are counted or numbered and never named; signed-in people find the names on the page Clusters.
+"""
 
 from __future__ import annotations
 
@@ -77,10 +80,10 @@ def _watcher() -> str:
         stale = Cluster.objects.filter(disconnected_at=None).exclude(
             Q(last_contact_at__gte=now - WATCHER_FRESH) | Q(is_watched, state__in=IN_TROUBLE)
         )
-        names = list(stale.values_list("name", flat=True))
+        count = stale.count()
     except DatabaseError as error:
         return f"unknown: {type(error).__name__}"
-    return f"no recent word of {', '.join(names)}" if names else "ok"
+    return f"no recent word of {count} cluster{'s' if count > 1 else ''}" if count else "ok"
 
 
 _CHECKS: dict[str, Callable[[], str]] = {
@@ -99,8 +102,8 @@ class _Numbers:
             "kaitoweb_workspaces", "Live workspaces in the mirror", labels=["cluster", "phase"]
         )
         live = Workspace.objects.filter(deleted_at=None).order_by()
-        for row in live.values("cluster__name", "phase").annotate(n=Count("pk")):
-            workspaces.add_metric([row["cluster__name"], row["phase"]], row["n"])
+        for row in live.values("cluster", "phase").annotate(n=Count("pk")):
+            workspaces.add_metric([str(row["cluster"]), row["phase"]], row["n"])
         yield workspaces
         operations = GaugeMetricFamily(
             "kaitoweb_operations", "Operations by status", labels=["status"]
@@ -117,7 +120,7 @@ class _Numbers:
         now = timezone.now()
         for cluster in Cluster.objects.filter(disconnected_at=None):
             if cluster.last_contact_at:
-                age.add_metric([cluster.name], (now - cluster.last_contact_at).total_seconds())
+                age.add_metric([str(cluster.pk)], (now - cluster.last_contact_at).total_seconds())
         yield age
 
 

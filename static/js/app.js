@@ -19,13 +19,14 @@ function svgIcon(name) {
   return svg;
 }
 
-function showToast(text, tone = "blue") {
+function showToast(text, tone = "blue", status = "") {
   const region = document.querySelector("#messages");
   const same = [...region.querySelectorAll("[data-toast-text]")].find((t) => t.dataset.toastText === text);
   if (same) return;
   const toast = document.createElement("div");
   toast.className = `toast show tone-${tone}`;
   toast.dataset.toastText = text;
+  toast.dataset.status = status;
   if (tone === "red") toast.setAttribute("role", "alert");
   const body = document.createElement("div");
   body.className = "toast-body";
@@ -73,7 +74,8 @@ function failureWords(xhr) {
   return STATUS_WORDS[xhr.status] ?? `That did not work (${xhr.status}). What you typed is still here; try again.`;
 }
 
-// A fragment that refreshes itself fails silently here: the live badge says that the page is not live.
+// A fragment that refreshes itself fails silently here: the live badge says that the page is not live. That kaitoweb has
+// no database (503, with a sentence) is said all the same, and taken back by the next answer.
 function isOwnRefresh(event) {
   const trigger = event.detail.requestConfig?.triggeringEvent;
   return !trigger || trigger.type.startsWith("live:") || trigger.type === "htmx:trigger";
@@ -81,7 +83,10 @@ function isOwnRefresh(event) {
 
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
-  else if (!isOwnRefresh(event)) showToast(failureWords(event.detail.xhr), "red");
+  else if (event.detail.xhr.status === 503 || !isOwnRefresh(event)) showToast(failureWords(event.detail.xhr), "red", event.detail.xhr.status);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful) document.querySelectorAll('#messages [data-status="503"]').forEach((toast) => toast.remove());
 });
 document.addEventListener("htmx:sendError", (event) => {
   if (!isOwnRefresh(event)) showToast("kaitoweb cannot be reached. Nothing was changed; try again.", "red");

@@ -1,6 +1,7 @@
 // Announcements: one EventSource a page. For each announced topic a DOM event `live:<topic>` is fired on the body,
 // and elements with hx-trigger="live:<topic> from:body" fetch themselves again.
-// Topics are what stands in [data-live-topics]. The badge #live says whether the page hears.
+// Topics are what stands in [data-live-topics]. The badge #live says whether the page hears, and whether what it would
+// hear of is up to date: #troubles[data-old] names the clusters that are not.
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30000;
@@ -8,6 +9,7 @@ const SILENCE_MS = 40000; // the server speaks at least every 15 s
 const GAP_MS = 250; // between two announcements of one topic
 const BUSY_MS = 40;
 const PATIENCE = 100; // times BUSY_MS
+const POLL_MS = 10000; // while the server hears nothing itself
 
 const due = new Map(); // topic → timer
 const passedAt = new Map(); // topic → ms
@@ -18,17 +20,23 @@ let waitMs = FIRST_WAIT_MS;
 let retryTimer = 0;
 let heardAt = null;
 let hasMissed = false;
-let shown = null;
+let hearing = null; // [state, text, title] of the stream alone
+let pollTimer = 0;
 
 function topics() {
   const all = [...document.querySelectorAll("[data-live-topics]")].flatMap((e) => e.dataset.liveTopics.split(","));
   return [...new Set(all.filter(Boolean))].sort().join(",");
 }
 
-function show(state, text, title = "") {
-  shown = [state, text, title];
+function show(...what) {
+  hearing = what;
+  paint();
+}
+
+function paint() {
   const badge = document.querySelector("#live"); // the history may have brought another one
-  if (!badge) return;
+  if (!badge || !hearing) return;
+  const [state, text, title = ""] = (hearing[0] === "live" && old()) || hearing;
   const word = badge.querySelector("[data-live-word]");
   badge.hidden = false;
   badge.dataset.state = state;
@@ -37,6 +45,13 @@ function show(state, text, title = "") {
   badge.classList.toggle("status-secondary", state === "connecting");
   if (word.textContent !== text) word.textContent = text;
   badge.title = title;
+}
+
+// The stream stands, but a cluster that the page shows has not been heard of.
+function old() {
+  const { old: name, oldSince: since } = document.querySelector("#troubles")?.dataset ?? {};
+  if (!name) return null;
+  return ["lost", `Not live: ${name} as of ${clockTime(new Date(since))}`, "What is wrong stands at the top of the page"];
 }
 
 function clockTime(date) {
@@ -79,7 +94,7 @@ function open() {
   source.addEventListener("error", lost);
   source.addEventListener("beat", heard);
   source.addEventListener("hearing", showLive);
-  source.addEventListener("deaf", () => showLost("asking once a minute"));
+  source.addEventListener("deaf", poll);
   for (const topic of wanted.split(",")) {
     source.addEventListener(topic, () => {
       heard();
@@ -97,24 +112,29 @@ function opened() {
 }
 
 function showLive() {
+  clearInterval(pollTimer);
   show("live", "Live", "Changes appear by themselves");
 }
 
-// The stream is gone, or it stands but the server itself hears of nothing (`deaf`).
-function showLost(what) {
-  const since = heardAt ? `as of ${clockTime(heardAt)}, ` : "";
-  show("lost", `Not live: ${since}${what}`, "The page still asks once a minute");
+// The stream stands, but the server itself hears of nothing: the queue is down.
+function poll() {
+  clearInterval(pollTimer);
+  pollTimer = setInterval(() => openedWith.split(",").forEach(announce), POLL_MS);
+  show("lost", "Not live: polling", "The queue is down, so the page asks every ten seconds");
 }
 
 function lost() {
   close();
   hasMissed = true;
-  showLost("reconnecting");
+  const since = heardAt ? `as of ${clockTime(heardAt)}, ` : "";
+  const what = navigator.onLine ? "reconnecting" : "you are offline";
+  show("lost", `Not live: ${since}${what}`, "The page goes on by itself as soon as kaitoweb can be reached");
   retryTimer = setTimeout(open, waitMs * (0.75 + Math.random() / 2));
   waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
 }
 
 function close() {
+  clearInterval(pollTimer);
   source?.close();
   source = null;
 }
@@ -142,7 +162,7 @@ addEventListener("online", () => {
 // Other rows may be shown now than when the stream was opened.
 document.addEventListener("htmx:afterSettle", () => {
   if (source && topics() !== openedWith) open();
-  if (shown) show(...shown);
+  paint();
 });
 
 setInterval(() => {

@@ -55,6 +55,7 @@ ROUTES = {
     "workspaces:operation": Route(args=("00000000-0000-0000-0000-000000000001",)),
     "workspaces:events": Route(head=ALL_405),
     "troubles": Route(),
+    "admin_sign_in": Route(get=(404, 302, 302)),
     "playground:page": Route(),
     "playground:reply": Route(
         get=ALL_405, post=(400, 400, 400), body={"workspace": "/".join(WORKSPACE)}
