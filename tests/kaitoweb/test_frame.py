@@ -26,10 +26,12 @@ GOOD = {
 }
 
 
-def load_settings(environment):
-    code = "import kaitoweb.settings as s; print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_NAME, s.ALLOWED_HOSTS)"
+SHOW = "print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.SESSION_COOKIE_NAME, s.ALLOWED_HOSTS)"
+
+
+def load_settings(environment, code=SHOW):
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import kaitoweb.settings as s; {code}"],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -107,6 +109,17 @@ def test_valkey_socket_moves_where_the_state_folders_path_is_too_long(tmp_path):
 
 def test_healthz_needs_nothing(client):
     assert client.get(reverse("healthz")).content == b"ok\n"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["healthz", "readyz", "metrics"])
+def test_probes_answer_to_any_name_and_without_tls(client, settings, name):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.ALLOWED_HOSTS = ["kaitoweb.example"]
+    plain = {"headers": {"host": "10.1.2.3:8000"}}
+
+    assert client.get(reverse(name), **plain).status_code in (200, 503)
+    assert client.get(reverse("accounts:sign_in"), **plain).status_code == 400
 
 
 @pytest.mark.django_db
