@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 
-from tests.conformance.targets import Api, sandbox_api
+from tests.conformance.targets import Api, apiserver_api, sandbox_api
 from tests.conformance.widgets import widgets_path
 
 IS_CONFORMANCE = os.environ.get("KAITOWEB_CONFORMANCE") == "1"
@@ -20,6 +20,12 @@ collect_ignore_glob = [] if IS_CONFORMANCE else ["test_product_*.py"]
 @pytest.fixture(scope="session")
 def sandbox_target(tmp_path_factory):
     with sandbox_api(tmp_path_factory.mktemp("sandbox")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def apiserver_target():
+    with apiserver_api() as made:
         yield made
 
 

@@ -24,12 +24,14 @@ from aiohttp import web
 
 from sandbox.kaito.crd import CRDS
 from tests.conformance.backends import serving_app
+from tests.conformance.realserver import ApiServer, admin_of, running_apiserver
 from tests.conformance.widgets import WIDGET_CRD
 from tests.servers import RunningSandbox, run_sandbox
 
 Object = dict[str, Any]
 
 SOON_S = 30
+CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _numbers = itertools.count(1)
 
 
@@ -151,6 +153,7 @@ class Api:
         """Old resourceVersions expire: 410. On the real server every open stream ends with that."""
         _create(self.admin, "/api/v1/namespaces", {"metadata": {"name": _unique("later")}})
         self.server.forget_history()
+        settle(self.admin)
 
 
 def furnish(api: Api) -> None:
@@ -165,12 +168,23 @@ def install_crd(client: httpx.Client, crd: Object) -> None:
 
     The real server says Established a moment before it serves the kind.
     """
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    _create(client, path, crd, or_exists=True)
+    _create(client, CRDS_PATH, crd, or_exists=True)
+    _wait_until_served(client, crd)
+
+
+def settle(client: httpx.Client) -> None:
+    """After a start: wait for the custom kinds, whose caches a ready server is still filling."""
+    for crd in _checked(client.get(CRDS_PATH))["items"]:
+        _wait_until_served(client, crd)
+
+
+def _wait_until_served(client: httpx.Client, crd: Object) -> None:
+    """Asks for any version of the list, which only the cache can answer."""
     spec = crd["spec"]
     for version in spec["versions"]:
-        served = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
-        wait_until(lambda path=served: client.get(path, params={"limit": 1}).status_code == 200)
+        kind = f"{spec['group']}/{version['name']}/{spec['names']['plural']}"
+        path = f"/apis/{kind}?resourceVersion=0"
+        wait_until(lambda path=path: client.get(path).status_code == 200)
 
 
 def wait_until(condition: Callable[[], Any], limit_s: float = SOON_S) -> Any:
@@ -254,5 +268,28 @@ def sandbox_api(folder: Path) -> Iterator[Api]:
         ca = running.cluster.certificate.authority_pem
         token = running.tokens["admin"]
         api = Api("sandbox", running.url, ca, token, path, SandboxServer(running), stack)
+        furnish(api)
+        yield api
+
+
+@dataclass(frozen=True)
+class RealServer:
+    process: ApiServer
+
+    def route(self, pod: Object, url: str) -> None:
+        """Nothing to do: it reaches the target port of the Service on this machine."""
+
+    def forget_history(self) -> None:
+        """Of etcd, and then of the watch caches, which live as long as the process."""
+        self.process.compact()
+        self.process.restart()
+
+
+@contextlib.contextmanager
+def apiserver_api() -> Iterator[Api]:
+    with running_apiserver() as process, contextlib.ExitStack() as stack:
+        url, ca, token = admin_of(process.kubeconfig)
+        server = RealServer(process)
+        api = Api("apiserver", url, ca, token, process.kubeconfig, server, stack)
         furnish(api)
         yield api
