@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.people import Person, readable
-from clusters.models import Cluster, ClusterKind, ClusterState
+from clusters.models import Cluster, ClusterKind
 from clusters.probing import Right, cluster_role
 from clusters.targets import (
     DEPLOYMENTS,
@@ -22,9 +22,8 @@ from clusters.targets import (
     STATEFULSETS,
     WORKSPACES,
 )
-
-# Bookmarks come once a minute: who was not heard for longer than that is not quiet but gone.
-SILENCE = timedelta(seconds=90)
+from clusters.troubles import troubles_of
+from clusters.wording import Trouble
 
 FRAME_FIELDS = (
     *("name", "namespaces", "identity", "capabilities", "streams", "state", "created_at"),
@@ -33,41 +32,6 @@ FRAME_FIELDS = (
 WATCHABLE = tuple(
     target.plural
     for target in (WORKSPACES, PODS, SERVICES, STATEFULSETS, DEPLOYMENTS, JOBS, NODECLAIMS, EVENTS)
-)
-
-# state → tone, icon, word, what it means and what to do
-STATES: dict[str, tuple[str, str, str, str]] = {
-    ClusterState.OK: ("green", "check", "Connected", ""),
-    ClusterState.UNKNOWN: (
-        "secondary",
-        "hourglass",
-        "Not heard of yet",
-        "A worker takes it up within seconds. Test the connection to know at once.",
-    ),
-    ClusterState.UNREACHABLE: (
-        "red",
-        "plug-connected-x",
-        "Unreachable",
-        "Pages show what was last seen. kaitoweb goes on trying; check that the cluster runs and that its address can be reached from here.",
-    ),
-    ClusterState.DENIED: (
-        "red",
-        "lock",
-        "Denied",
-        "The cluster answers but does not let kaitoweb in. Disconnect it and connect it with a fresh kubeconfig, or grant what is missing below.",
-    ),
-    ClusterState.KAITO_MISSING: (
-        "yellow",
-        "alert-triangle",
-        "KAITO not installed",
-        "The cluster does not serve kaito.sh/v1beta1. Install KAITO, or turn on the AI toolchain operator of AKS; kaitoweb notices by itself.",
-    ),
-}
-SILENT = (
-    "yellow",
-    "clock-pause",
-    "Silent",
-    "Nothing was heard of it for a while, and no worker says why. Is a worker running?",
 )
 
 
@@ -82,14 +46,10 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One kind that is watched; `error` in our words while it is not."""
+    """One kind that is watched, or would be if the cluster had it."""
 
     kind: str
-    error: str
-
-    @property
-    def is_watched(self) -> bool:
-        return not self.error
+    is_served: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +64,7 @@ class ClusterHealth:
     tone: str
     icon: str
     word: str
-    advice: str
-    error: str
+    troubles: tuple[Trouble, ...]
     last_contact_at: datetime | None
     last_list_at: datetime | None
     kubernetes: str
@@ -120,12 +79,10 @@ class ClusterHealth:
     role: str  # RBAC to copy, for what is missing
 
     @property
-    def is_troubled(self) -> bool:
-        return self.tone != "green"
-
-    @property
-    def unwatched(self) -> tuple[Stream, ...]:
-        return tuple(s for s in self.streams if not s.is_watched)
+    def unserved(self) -> tuple[str, ...]:
+        """Kinds that the cluster does not have, so that there is nothing of them to follow."""
+        others = (s for s in self.streams if s.kind != WORKSPACES.plural)
+        return tuple(s.kind for s in others if not s.is_served)
 
 
 def visible_clusters(person: Person) -> QuerySet[Cluster]:
@@ -143,12 +100,15 @@ def watched_clusters(person: Person) -> QuerySet[Cluster]:
 def cluster_list(person: Person) -> list[ClusterHealth]:
     return [
         cluster_health(cluster)
-        for cluster in visible_clusters(person).defer("ca_pem", "sealed_credentials")
+        for cluster in visible_clusters(person)
+        .select_related("watch_lease")
+        .defer("ca_pem", "sealed_credentials")
     ]
 
 
 def cluster_health(cluster: Cluster) -> ClusterHealth:
-    tone, icon, word, advice = _state(cluster)
+    troubles = troubles_of(cluster, now=timezone.now())
+    first = troubles[0] if troubles else None
     found: dict[str, Any] = cluster.capabilities
     rights = tuple(Right(**right) for right in found.get("rights", ()))
     missing = tuple(r for r in rights if r.allowed is False)
@@ -158,11 +118,10 @@ def cluster_health(cluster: Cluster) -> ClusterHealth:
         kind=ClusterKind(cluster.kind).label,
         is_sandbox=cluster.kind == ClusterKind.SANDBOX,
         endpoint=cluster.endpoint,
-        tone=tone,
-        icon=icon,
-        word=word,
-        advice=advice,
-        error=cluster.last_error,
+        tone=first.tone if first else "green",
+        icon=first.icon if first else "check",
+        word=first.word if first else "Connected",
+        troubles=troubles,
         last_contact_at=cluster.last_contact_at,
         last_list_at=cluster.last_list_at,
         kubernetes=found.get("kubernetes_version", ""),
@@ -178,17 +137,10 @@ def cluster_health(cluster: Cluster) -> ClusterHealth:
     )
 
 
-def _state(cluster: Cluster) -> tuple[str, str, str, str]:
-    heard = cluster.last_contact_at
-    if cluster.state == ClusterState.OK and heard and timezone.now() - heard > SILENCE:
-        return SILENT
-    return STATES[cluster.state]
-
-
 def _streams(raw: dict[str, Any]) -> tuple[Stream, ...]:
     found = ((kind, raw.get(kind)) for kind in WATCHABLE)
     return tuple(
-        Stream(kind=kind, error=str(stream.get("error") or ""))
+        Stream(kind=kind, is_served=stream.get("status") != 404)
         for kind, stream in found
         if isinstance(stream, dict)
     )

@@ -1,4 +1,4 @@
-"""The verbs on cluster connections: connect, test, disconnect. Each takes who asks, and leaves its audit entry.
+"""The verbs on cluster connections: connect, renew, test, disconnect. Each takes who asks, and leaves its audit entry.
 
 Unlike other verbs these speak with the cluster while somebody waits: a connection that was never tried is no use.
 """
@@ -37,6 +37,15 @@ def connect_cluster(kubeconfig_text: str, *, name: str, context: str, by: Caller
         record_refusal(
             by, "cluster.connect", Target(kind="Cluster", cluster=name[:63]), reason=refusal.message
         )
+        raise
+
+
+def renew_cluster(cluster: Cluster, kubeconfig_text: str, *, context: str, by: Caller) -> None:
+    """Try fresh credentials for `cluster`, then put them in the old ones' place; rows and history stay. Raises Refused."""
+    try:
+        _renew(cluster, kubeconfig_text, context, by)
+    except Refused as refusal:
+        record_refusal(by, "cluster.renew", _target(cluster), reason=refusal.message)
         raise
 
 
@@ -124,6 +133,25 @@ def _connect(kubeconfig_text: str, name: str, context: str, by: Caller) -> Clust
         raise Refused("A cluster of this name is connected already.", "name") from error
 
 
+def _renew(cluster: Cluster, kubeconfig_text: str, context: str, by: Caller) -> None:
+    """Of the same address only: what is known of one cluster must not be swept by another's list."""
+    if not may_administer(by.person):
+        raise Refused("Only administrators may renew a sign-in.")
+    connection = _parsed(kubeconfig_text, context)
+    if connection.endpoint != cluster.endpoint:
+        words = f"This leads to {connection.endpoint}, and {cluster.name} is at {cluster.endpoint}. Connect another cluster under a name of its own."
+        raise Refused(words, "kubeconfig")
+    findings = _tried(_built(cluster.name, ClusterKind(cluster.kind), connection))
+    with transaction.atomic():
+        locked = Cluster.objects.select_for_update().filter(pk=cluster.pk, disconnected_at=None)
+        held = locked.first()
+        if held is None:
+            raise Refused(f"{cluster.name} was disconnected meanwhile.")
+        _put(held, connection)
+        _save(held, last_error="", last_contact_at=timezone.now(), **_found(findings))
+        _record(by.actor, "cluster.renew", held)
+
+
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise Refused(
@@ -176,11 +204,17 @@ def _update(cluster: Cluster, connection: Connection) -> None:
     same = all(getattr(cluster, field) == getattr(fresh, field) for field in CONNECTION_FIELDS)
     if same and _secrets(cluster) == connection.secrets:
         return
+    _put(cluster, connection)
+    _record(SYSTEM, "cluster.connect", cluster)
+
+
+def _put(cluster: Cluster, connection: Connection) -> None:
+    """Make the locked row say what `connection` says, as a new revision."""
+    fresh = _built(cluster.name, ClusterKind(cluster.kind), connection)
     for field in (*CONNECTION_FIELDS, "sealed_credentials"):
         setattr(cluster, field, getattr(fresh, field))
     cluster.revision += 1  # the row is locked
     cluster.save(update_fields=[*CONNECTION_FIELDS, "sealed_credentials", "revision"])
-    _record(SYSTEM, "cluster.connect", cluster)
 
 
 def _secrets(cluster: Cluster) -> dict[str, str] | None:

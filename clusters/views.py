@@ -40,15 +40,19 @@ def cluster_list(request: HtmxHttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def connect(request: HtmxHttpRequest) -> HttpResponse:
+    """A new cluster, or with ?renew=<name> fresh credentials for one that is connected."""
     if not may_administer(request.user):
         refuse(request, "cluster.connect", Target(kind="Cluster"))
+    old = _to_renew(request)
     if request.method != "POST":
-        return _connect_page(request, ConnectForm(person=request.user))
+        name = {"name": old.name} if old else {}
+        return _connect_page(request, ConnectForm(person=request.user, initial=name), old)
     form = ConnectForm(request.POST, request.FILES, person=request.user)
-    cluster = _connected(request, form)
+    cluster = _connected(request, form, old)
     if cluster is None:
-        return _connect_page(request, form, status=UNPROCESSABLE)
-    messages.success(request, f"{cluster.name} is connected.")
+        return _connect_page(request, form, old, status=UNPROCESSABLE)
+    done = "has a fresh sign-in" if old else "is connected"
+    messages.success(request, f"{cluster.name} {done}.")
     return redirect(f"{reverse('clusters:list')}?open={cluster.pk}#cluster-{cluster.pk}")
 
 
@@ -78,12 +82,22 @@ def disconnect(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     return render(request, "clusters/disconnect.html", {"card": queries.cluster_health(cluster)})
 
 
-def _connected(request: HtmxHttpRequest, form: ConnectForm) -> Cluster | None:
-    """The cluster that the form connected, or None with the reason in the form."""
+def _to_renew(request: HtmxHttpRequest) -> Cluster | None:
+    name = (request.POST if request.method == "POST" else request.GET).get("renew", "")
+    if not name:
+        return None
+    return get_object_or_404(queries.visible_clusters(request.user), name=name.replace("\0", ""))
+
+
+def _connected(request: HtmxHttpRequest, form: ConnectForm, old: Cluster | None) -> Cluster | None:
+    """The cluster that the form connected or renewed, or None with the reason in the form."""
     if not form.is_valid():
         return None
     given = form.cleaned_data
     try:
+        if old:
+            services.renew_cluster(old, form.text, context=given["context"], by=caller(request))
+            return old
         return services.connect_cluster(
             form.text, name=given["name"], context=given["context"], by=caller(request)
         )
@@ -93,9 +107,9 @@ def _connected(request: HtmxHttpRequest, form: ConnectForm) -> Cluster | None:
 
 
 def _connect_page(
-    request: HtmxHttpRequest, form: ConnectForm, *, status: int = 200
+    request: HtmxHttpRequest, form: ConnectForm, old: Cluster | None, *, status: int = 200
 ) -> HttpResponse:
-    context = {"form": form, "role": wanted_role()}
+    context = {"form": form, "old": old, "role": wanted_role()}
     return render(request, "clusters/connect.html", context, status=status)
 
 

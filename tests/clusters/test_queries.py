@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from clusters import queries
-from clusters.models import Cluster
+from clusters.models import Cluster, WatchLease
 
 pytestmark = pytest.mark.django_db
 
@@ -51,15 +51,18 @@ def test_cluster_list_costs_one_query(bob, count, django_assert_num_queries):
         ({"state": "ok", "last_contact_at": timezone.now() - timedelta(minutes=5)}, "Silent"),
         ({"state": "unknown"}, "Not heard of yet"),
         ({"state": "unreachable"}, "Unreachable"),
-        ({"state": "denied"}, "Denied"),
+        ({"state": "denied"}, "Sign-in rejected"),
         ({"state": "kaito-missing"}, "KAITO not installed"),
     ],
 )
 def test_health_says_the_state_in_words(values, word):
-    card = queries.cluster_health(cluster(**values))
+    made = cluster(**values)
+    WatchLease.objects.create(cluster=made, expires_at=timezone.now() + timedelta(seconds=9))
 
-    assert (card.word, card.is_troubled) == (word, word != "Connected")
-    assert bool(card.advice) == card.is_troubled
+    card = queries.cluster_health(made)
+
+    assert card.word == word
+    assert (card.tone == "green") == (card.troubles == ()) == (word == "Connected")
 
 
 def test_health_gathers_rights_by_resource_and_the_role_to_copy():
@@ -81,16 +84,20 @@ def test_health_gathers_rights_by_resource_and_the_role_to_copy():
     )
 
 
-def test_health_names_the_kinds_that_are_not_followed():
+def test_health_tells_a_kind_that_is_forbidden_from_one_that_is_not_there():
     streams = {
         "pods": {"state": "ok", "error": ""},
-        "jobs": {"state": "stale", "error": "Forbidden."},
+        "jobs": {"state": "stale", "error": "Forbidden.", "status": 403},
+        "nodeclaims": {"state": "stale", "error": "Not served.", "status": 404},
         "pulse": {"error": "x"},
     }
 
-    card = queries.cluster_health(cluster(streams=streams))
+    card = queries.cluster_health(
+        cluster(state="ok", last_contact_at=timezone.now(), streams=streams)
+    )
 
-    assert [(s.kind, s.error) for s in card.unwatched] == [("jobs", "Forbidden.")]
+    assert [(t.kind, t.plurals) for t in card.troubles] == [("partial", ("jobs",))]
+    assert (card.word, card.unserved) == ("Partly forbidden", ("nodeclaims",))
 
 
 def test_health_of_a_cluster_that_was_never_asked_is_empty():

@@ -305,3 +305,50 @@ def test_command_refuses_in_words(tmp_path):
         call_command("connect_cluster", "x", kubeconfig=str(path))
     with pytest.raises(CommandError, match="No such file"):
         call_command("connect_cluster", "x", kubeconfig=str(tmp_path / "none"))
+
+
+def test_renew_puts_fresh_credentials_in_place_and_keeps_the_row(alice, reaching):
+    reaching()
+    cluster = connect(alice)
+    Cluster.objects.filter(pk=cluster.pk).update(state="denied", last_error="Unauthorized.")
+    fresh = kubeconfig(user={"token": "fresh-token"})
+
+    services.renew_cluster(cluster, fresh, context="", by=Caller(alice))
+
+    row = Cluster.objects.get()
+    assert (row.pk, row.state, row.last_error) == (cluster.pk, "ok", "")
+    assert (unseal(row.sealed_credentials), row.revision) == ({"token": "fresh-token"}, 2)
+    assert entries()[-1] == ("alice", "cluster.renew", "succeeded", "prod")
+
+
+@pytest.mark.parametrize(
+    ("person", "text", "words"),
+    [
+        ("dora", kubeconfig(), "Only administrators may renew a sign-in."),
+        ("alice", kubeconfig(server="https://10.9.9.9"), "This leads to https://10.9.9.9, and"),
+        ("alice", "nonsense", "This is not a kubeconfig"),
+    ],
+)
+def test_renew_refuses_and_leaves_everything_as_it_was(
+    request, alice, reaching, person, text, words
+):
+    reaching()
+    cluster = connect(alice)
+    by = Caller(request.getfixturevalue(person))
+
+    message, _ = refused(services.renew_cluster, cluster, text, context="", by=by)
+
+    assert message[: len(words)] == words
+    assert Cluster.objects.get().revision == 1
+    assert entries()[-1][1:3] == ("access.refused", "refused")
+
+
+def test_renew_keeps_nothing_that_does_not_answer(alice, reaching, server, monkeypatch):
+    reaching()
+    cluster = connect(alice)
+    server.script("list", refuses(401, "Unauthorized", message="Unauthorized"))
+    monkeypatch.setattr(gateways, "Gateway", lambda cluster: Gateway(server.cluster()))
+
+    refused(services.renew_cluster, cluster, kubeconfig(), context="", by=Caller(alice))
+
+    assert Cluster.objects.get().revision == 1

@@ -98,9 +98,9 @@ def test_list_shows_each_cluster_to_everyone_signed_in(viewer):
         "KAITO": "0.10 or later",
         "Namespaces": "unknown",
     }
-    assert words(page.select_one("[role=alert]")).startswith(
-        "Nothing answers. Pages show what was last seen."
-    )
+    trouble = page.select_one("[data-trouble=unreachable]")
+    assert words(trouble).startswith("two cannot be reached since")
+    assert words(trouble).endswith("Nothing answers.")
     assert page.select("main form, main a.btn-primary") == []
 
 
@@ -299,3 +299,19 @@ def test_admin_shows_no_credentials_and_changes_nothing(admin):
 
     assert (response.status_code, "canary" in response.content.decode()) == (200, False)
     assert admin.post(address, {"name": "two"}).status_code == 403
+
+
+def test_connect_renews_a_cluster_under_its_name(admin, reaching):
+    post(admin, kubeconfig=kubeconfig())
+    page = soup(admin.get(f"{CONNECT}?renew=prod"))
+    name = page.select_one("#f-name")
+
+    response = post(admin, kubeconfig=kubeconfig(user={"token": "fresh"}), renew="prod")
+
+    assert (name["value"], name.has_attr("readonly")) == ("prod", True)
+    assert page.select_one("input[name=renew]")["value"] == "prod"
+    assert (response.status_code, Cluster.objects.get().revision) == (302, 2)
+
+
+def test_connect_renews_nothing_that_is_not_there(admin):
+    assert admin.get(f"{CONNECT}?renew=nothing").status_code == 404
