@@ -209,13 +209,19 @@ def _not_found(answer: Answer) -> ClusterError:
     return NotFound("NotFound", f"{name} does not exist.", answer.code, answer.words)
 
 
+# Of a patch, of a deletion, and of a deletion that another one overtook:
+# https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/registry/rest/delete.go
+# https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/storage/interfaces.go
+OTHER_UID = ("uid mismatch", "the UID in the precondition", "UID in precondition")
+
+
 def _conflict(answer: Answer) -> ClusterError:
     causes = answer.causes
     if answer.reason == "AlreadyExists":
         kind, message = "exists", "The name is taken."
     elif causes and all(c.reason == "FieldManagerConflict" for c in causes):
         kind, message = "owned", f"Another tool owns {', '.join(c.field for c in causes)}."
-    elif "uid mismatch" in answer.words or "UID in precondition" in answer.words:
+    elif any(words in answer.words for words in OTHER_UID):
         kind, message = "uid", "This is no longer the same object: it was deleted and made anew."
     else:
         kind, message = "stale", "The object was changed in the meantime."

@@ -43,6 +43,10 @@ OWNED = {
 LOCKED = 'Operation cannot be fulfilled on workspaces.kaito.sh "x": the object has been modified'
 UID = 'Operation cannot be fulfilled on workspaces.kaito.sh "x": uid mismatch: the provided object specified uid 1'
 PRECONDITION = "Precondition failed: UID in precondition: a, UID in object meta: b"
+DELETION = (
+    'Operation cannot be fulfilled on Workspace.kaito.sh "x": the UID in the precondition (a) does not match the '
+    "UID in record (b). The object might have been deleted and then recreated"
+)
 FIELD = {
     "reason": "FieldValueInvalid",
     "field": "inference.preset.name",
@@ -131,6 +135,7 @@ def test_translate_reply_distrusts_other_bodies(code, body, kind, reason, detail
         (status(409, "Conflict", LOCKED), "stale"),
         (status(409, "Conflict", UID), "uid"),
         (status(409, "Conflict", PRECONDITION), "uid"),
+        (status(409, "Conflict", DELETION), "uid"),
     ],
 )
 def test_translate_tells_conflicts_apart(raw, kind):
