@@ -21,12 +21,15 @@ from clusters import discovering, interrupts, transport
 from clusters.credentials import certificate_files, unseal
 from clusters.errors import ClusterError
 from clusters.models import Cluster
+from clusters.payloads import identity
 from clusters.targets import Target
 from clusters.translating import translate
 from clusters.transport import SOCKET_OPTIONS, USER_AGENT, Query, Request, Timeout
 
 FIELD_MANAGER = "kaitoweb"
 DRY = ("dryRun", "All")
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 # The server gives itself 34 s for a write and webhooks up to 30: a shorter limit makes definite answers unknown ones.
 # https://github.com/kubernetes/apiserver/blob/v0.34.0/pkg/endpoints/handlers/rest.go
@@ -67,17 +70,41 @@ class Gateway:
             query.append(("limit", str(limit)))
         if cont:
             query.append(("continue", cont))
-        raw = transport.call(
-            self._calls, Request(method="GET", path=target.collection_path, query=tuple(query))
+        return _page(self._list(target, query), target)
+
+    def versions(self, target: Target, *, at: str, limit: int = 500) -> dict[str, str]:
+        """uid → resourceVersion of all that was there at version `at`. ClusterError "Expired": it is forgotten there."""
+        query = [("resourceVersion", at), ("resourceVersionMatch", "Exact")]
+        found: dict[str, str] = {}
+        while True:
+            asked = [*_selectors(target), ("limit", str(limit)), *query]
+            page = _page(self._list(target, asked, accept=METADATA), target)
+            found.update(identity(item) for item in page.items)
+            if not page.cont:
+                return found
+            query = [("continue", page.cont)]
+
+    def try_list(self, target: Target) -> None:
+        """Ask for as little as can be asked of it; raises the ClusterError that a list would end in."""
+        query = [*_selectors(target), ("limit", "1")]
+        self._list(target, query, accept=METADATA, timeout=REVIEW)
+
+    def _list(
+        self,
+        target: Target,
+        query: Query,
+        *,
+        accept: str = "application/json",
+        timeout: Timeout = transport.READ,
+    ) -> dict:
+        request = Request(
+            method="GET",
+            path=target.collection_path,
+            query=tuple(query),
+            accept=accept,
+            timeout=timeout,
         )
-        metadata, items = raw.get("metadata"), raw.get("items")
-        metadata = metadata if isinstance(metadata, dict) else {}
-        items = items if isinstance(items, list) else []
-        return Page(
-            items=[_named(item, target) for item in items if isinstance(item, dict)],
-            resource_version=str(metadata.get("resourceVersion") or ""),
-            cont=str(metadata.get("continue") or ""),
-        )
+        return transport.call(self._calls, request)
 
     def get(self, target: Target, namespace: str, name: str) -> dict:
         return transport.call(self._calls, Request(method="GET", path=target.path(namespace, name)))
@@ -322,6 +349,17 @@ def _configuration(cluster: Cluster, connections: int) -> object:
     configuration.socket_options = SOCKET_OPTIONS
     configuration.connection_pool_maxsize = connections
     return configuration
+
+
+def _page(raw: dict, target: Target) -> Page:
+    metadata, items = raw.get("metadata"), raw.get("items")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    items = items if isinstance(items, list) else []
+    return Page(
+        items=[_named(item, target) for item in items if isinstance(item, dict)],
+        resource_version=str(metadata.get("resourceVersion") or ""),
+        cont=str(metadata.get("continue") or ""),
+    )
 
 
 def _selectors(target: Target) -> Query:

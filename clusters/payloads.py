@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -24,6 +25,13 @@ def loads(data: bytes) -> Any:  # noqa: ANN401 - JSON
     except orjson.JSONDecodeError:
         return _cleaned(_forgiving(data.decode("utf-8", "replace")))
     return _cleaned(value) if rb"\u0000" in data else value
+
+
+def identity(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """(uid, resourceVersion) of an object; a name may come back as another object, a uid never does."""
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    return str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
 
 
 def storable(text: str) -> str:

@@ -30,6 +30,11 @@ SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),  # s
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),  # s
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+    (
+        socket.IPPROTO_TCP,
+        socket.TCP_USER_TIMEOUT,
+        30_000,
+    ),  # ms; the same for what was sent and not confirmed
 ]
 
 

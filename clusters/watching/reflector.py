@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from clusters import interrupts
 from clusters.errors import ClusterError, NotFound, Unreachable
 from clusters.gateway import Gateway
+from clusters.payloads import identity
 from clusters.targets import EVENTS, Target
 from clusters.translating import translate_status
 from clusters.versions import is_newer
 from clusters.watching.events import Alive, Gone, Listed, Seen, Stale, WatchEvent
-from clusters.watching.lines import identity, parsed
+from clusters.watching.lines import parsed
 from clusters.watching.pausing import Bell, Pauses
-from clusters.watching.timing import Backoff, Timing
+from clusters.watching.timing import USUAL, Backoff, Timing
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def watch(
     *,
     stop: threading.Event,
     known: Mapping[str, str] | None = None,
-    timing: Timing = Timing(),
+    timing: Timing = USUAL,
     bell: Bell | None = None,
 ) -> Iterator[WatchEvent]:
     """Endless until `stop`, which also ends a blocked read. `known` (uid → resourceVersion) is not told again.
@@ -50,7 +51,7 @@ def poll(
     *,
     stop: threading.Event,
     known: Mapping[str, str] | None = None,
-    timing: Timing = Timing(),
+    timing: Timing = USUAL,
 ) -> Iterator[WatchEvent]:
     """As watch, for more targets than streams are to be had: lists one after the other, each once in a turn."""
     pauses = Pauses(stop, Bell())
@@ -82,7 +83,7 @@ class _Reflector:
         self.gone: dict[str, str] = {}  # versions of deletions since the last list, against replays
         self.version = ""  # where the next watch begins; empty: list first
         self.check_at = self.reconcile_at = self.rewatch_at = 0.0
-        self.alive_at = float("-inf")
+        self.alive_at, self.was_polling = float("-inf"), False
         self.expiries = 0
 
     @property
@@ -202,6 +203,7 @@ class _Reflector:
 
     def _watch(self) -> Iterator[WatchEvent]:
         """One watch. A cut or a silence after a while is ordinary: the next one goes on where this one was."""
+        began = time.monotonic()
         opened = self.gateway.stream(
             self.target,
             resource_version=self.version,
@@ -209,7 +211,6 @@ class _Reflector:
             idle_s=self.timing.idle_s,
         )
         with opened as lines:
-            began = time.monotonic()
             try:
                 yield from self._events(lines)
             except ClusterError as error:
@@ -265,9 +266,10 @@ class _Reflector:
         self.gone[uid] = version
 
     def _heard(self) -> Iterator[WatchEvent]:
-        if time.monotonic() - self.alive_at >= 1:
-            self.alive_at = time.monotonic()
-            yield Alive(target=self.target, polling=self.is_polling)
+        now, polling = time.monotonic(), self.is_polling
+        if now - self.alive_at >= 1 or polling != self.was_polling:
+            self.alive_at, self.was_polling = now, polling
+            yield Alive(target=self.target, polling=polling)
 
     def _begin_anew(self, error: ClusterError) -> None:
         """From a list, where the watch's version is of no use, or watching is not allowed. All else is a failure."""

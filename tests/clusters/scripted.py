@@ -4,7 +4,8 @@
         server.script("list", answers(200, page([pod(1)], version="5")))
         server.script("watch", streams(event("ADDED", pod(2)), then="hold"))
 
-Each request takes the next step of its kind ("list", "watch" or "call"); the last step serves all that follow.
+Each request takes the next step of its kind ("list", "watch", "check" for metadata alone, or "call"); the last step
+serves all that follow.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Asked:
     def kind(self) -> str:
         if self.method != "GET":
             return "call"
+        if "PartialObjectMetadata" in self.headers.get("accept", ""):
+            return "check"
         return "watch" if self.query.get("watch") else "list"
 
 
