@@ -33,6 +33,7 @@ RETRY_AFTER_LIMIT_S = 60.0
 # Server-side apply merges before it validates, and its plain error becomes a 500 without a reason:
 # https://github.com/kubernetes/apimachinery/blob/v0.34.0/pkg/util/managedfields/internal/structuredmerge.go
 TYPED_PATCH = re.compile(r"failed to create typed patch object \([^)]*\): (?P<words>.*)", re.DOTALL)
+CRUFT = re.compile(r"\[(?:SSL|Errno)[^\]]*\]|\(?_ssl\.c:\d+\)?|<[\w.]+ object at 0x[0-9a-f]+>:?")
 TYPED_PATCH_FIELD = re.compile(r"^\s*\.(?P<field>[^\s:]+): (?P<message>.+)$", re.MULTILINE)
 WEBHOOK_DOWN = re.compile(r'failed calling webhook "(?P<name>[^"]+)"')
 WEBHOOK_DENIED = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request')
@@ -72,7 +73,7 @@ def translate(error: Exception) -> ClusterError:
             "The cluster's certificate is not trusted.",
             detail=_trim(getattr(certificate, "verify_message", str(certificate))),
         )
-    words = _trim(str(chain[-1]) or type(chain[-1]).__name__)
+    words = _trim(_plain(str(chain[-1])) or type(chain[-1]).__name__)
     for kinds, reason, message, unknown in TRANSPORT:
         if any(isinstance(e, kinds) for e in chain):
             return Unreachable(reason, message, detail=words, outcome_unknown=unknown)
@@ -115,6 +116,11 @@ def _chain(error: BaseException) -> list[BaseException]:
         inner = next((a for a in current.args if isinstance(a, BaseException)), None)
         current = current.__cause__ or inner or current.__context__
     return chain
+
+
+def _plain(words: str) -> str:
+    """Without what only a programmer of Python reads: numbers of errors, places in its sources, objects in memory."""
+    return CRUFT.sub("", words).strip(" :")
 
 
 def _read_answer(code: int, body: bytes, headers: Mapping[str, str]) -> Answer:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.text import Truncator
 
 from clusters.models import Cluster, ClusterState
 from clusters.probing import NEEDS, Need, Right, cluster_role
@@ -20,7 +21,7 @@ SILENCE = timedelta(seconds=60)
 # A lease ends after 9 s, and another worker looks every second.
 TAKEOVER = timedelta(seconds=15)
 PULSE = "pulse"  # of the streams the plain question whether the API server is there
-SAID_LIMIT = 400  # characters
+SAID_LIMIT = 300  # characters
 FOLLOWED = tuple(need for need in NEEDS if "watch" in need.verbs)
 _ROLE_NAME_LIMIT = 63
 _BINDING = """---
@@ -61,9 +62,9 @@ class _Stream:
         return self.status == 404
 
     @property
-    def said(self) -> str:
-        words = " ".join(filter(None, (self.error, self.detail)))
-        return words if len(words) <= SAID_LIMIT else f"{words[: SAID_LIMIT - 1]}…"
+    def words(self) -> dict[str, object]:
+        """Fields of a Trouble: what went wrong, and the cluster's own words for it."""
+        return {"error": self.error, "said": Truncator(self.detail).chars(SAID_LIMIT)}
 
 
 def troubles_of(cluster: Cluster, *, now: datetime) -> tuple[Trouble, ...]:
@@ -112,21 +113,22 @@ def _denied(cluster: Cluster, stream: _Stream) -> Trouble:
             cluster,
             stream.since,
             remedy=missing_rule(cluster, plurals),
-            said=stream.said,
+            **stream.words,
         )
+    since = stream.since if stream.is_rejected else _stream(cluster, PULSE).since
     return _old(
-        TroubleKind.REJECTED, cluster, stream.since or cluster.last_error_at, said=_said(cluster)
+        TroubleKind.REJECTED, cluster, since or cluster.last_error_at, **_last_words(cluster)
     )
 
 
 def _unreachable(cluster: Cluster, stream: _Stream) -> Trouble:
     """Whether nobody answers, or only not about workspaces."""
     if stream.is_stale and not _stream(cluster, PULSE).is_stale:
-        return _old(TroubleKind.FAILING, cluster, stream.since, said=stream.said)
+        return _old(TroubleKind.FAILING, cluster, stream.since, **stream.words)
     # A worker that began while nobody answered knows of no earlier time; one that still hears other streams, of a later.
     signs = (cluster.last_contact_at, _stream(cluster, PULSE).since or cluster.last_error_at)
     since = min(filter(None, signs), default=None)
-    return _old(TroubleKind.UNREACHABLE, cluster, since, said=_said(cluster))
+    return _old(TroubleKind.UNREACHABLE, cluster, since, **_last_words(cluster))
 
 
 def _old(kind: TroubleKind, cluster: Cluster, since: datetime | None, **facts: object) -> Trouble:
@@ -142,7 +144,7 @@ def _partial(cluster: Cluster) -> Iterable[Trouble]:
         rule = missing_rule(cluster, [plural for plural, _ in forbidden])
         yield _of_kinds(TroubleKind.PARTIAL, cluster, forbidden, remedy=rule)
     if behind:
-        yield _of_kinds(TroubleKind.BEHIND, cluster, behind, said=behind[0][1].said)
+        yield _of_kinds(TroubleKind.BEHIND, cluster, behind, **behind[0][1].words)
 
 
 def _of_kinds(
@@ -219,8 +221,8 @@ def _stream(cluster: Cluster, plural: str) -> _Stream:
     )
 
 
-def _said(cluster: Cluster) -> str:
+def _last_words(cluster: Cluster) -> dict[str, object]:
     """The error that the row keeps, with the cluster's own words where a watcher has noted them."""
     streams = (_stream(cluster, plural) for plural in (WORKSPACES.plural, PULSE))
-    noted = (s.said for s in streams if s.error and s.error == cluster.last_error)
-    return next(noted, cluster.last_error)
+    noted = (s.words for s in streams if s.error and s.error == cluster.last_error)
+    return next(noted, {"error": cluster.last_error})

@@ -62,6 +62,7 @@ class Trouble:
     since: datetime | None = None
     seen_at: datetime | None = None
     wish: str = ""  # what becomes of what is asked for now
+    error: str = ""  # what exactly went wrong, in our words
     said: str = ""
     remedy: str = ""
     remedy_label: str = ""

@@ -29,24 +29,30 @@ from workspaces import feed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
-    """`place` is the cluster that the page is about, empty for all; `wishes` whether something is asked for there."""
+    """`place` is the cluster that the page is about, empty for all; `wishes` whether something is asked for there;
+
+    `quiet` where the page itself says what is wrong, and only the badge is told.
+    """
 
     troubles: tuple[Trouble, ...]
     place: str
     wishes: bool
+    quiet: bool
     old: tuple[tuple[str, datetime], ...]  # clusters that are not up to date, and since when
 
     @property
     def digest(self) -> str:
         """Of what is said, but for the times that only tick."""
         said = [
-            (t.cluster, t.kind, t.title, t.text, t.said, t.remedy, t.since) for t in self.troubles
+            (t.cluster, t.kind, t.title, t.text, t.error, t.said, t.remedy, t.since)
+            for t in self.troubles
         ]
         return hashlib.sha256(repr((said, self.old)).encode()).hexdigest()[:16]
 
     @property
     def url(self) -> str:
-        asked = {"cluster": self.place, "wishes": "1" if self.wishes else "", "seen": self.digest}
+        asked = {"cluster": self.place, "seen": self.digest}
+        asked |= {flag: "1" for flag in ("wishes", "quiet") if getattr(self, flag)}
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"{reverse('troubles')}?{query}"
 
@@ -62,16 +68,19 @@ class Banner:
         return min((since for _, since in self.old), default=None)
 
 
-def banner(clusters: Sequence[Cluster], *, place: str, wishes: bool) -> Banner:
+def banner(
+    clusters: Sequence[Cluster], *, place: str, wishes: bool = False, quiet: bool = False
+) -> Banner:
     now = timezone.now()
     chosen = [c for c in clusters if not place or c.name == place]
     troubles = [trouble for c in chosen for trouble in troubles_of(c, now=now)]
     queue = [QUEUE_DOWN] if wishes and not feed.answers() else []
     old = ((c.name, as_of(c, now=now)) for c in chosen)
     return Banner(
-        troubles=(*queue, *troubles),
+        troubles=(*queue, *troubles) if not quiet else tuple(queue),
         place=place,
         wishes=wishes,
+        quiet=quiet,
         old=tuple((name, since) for name, since in old if since),
     )
 
@@ -84,6 +93,7 @@ def troubles(request: HtmxHttpRequest) -> HttpResponse:
         list(queries.watched_clusters(request.user)),
         place=place,
         wishes=request.GET.get("wishes") == "1",
+        quiet=request.GET.get("quiet") == "1",
     )
     if found.digest == request.GET.get("seen"):
         return HttpResponse(status=204)

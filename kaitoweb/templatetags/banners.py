@@ -12,15 +12,16 @@ register = template.Library()
 
 
 @register.inclusion_tag("includes/_banner.html", takes_context=True)
-def troubles(
-    context: template.Context, place: str | None = None, *, wishes: bool = False
-) -> dict[str, Any]:
-    """`place` names the cluster; without it that of the page's address or filter. Nothing for who is not signed in."""
+def troubles(context: template.Context, place: str | None = None, **flags: bool) -> dict[str, Any]:
+    """`place` names the cluster; without it that of the page's address or filter. For the flags `wishes` and `quiet` see Banner.
+
+    Nothing for who is not signed in.
+    """
     clusters = context.get("clusters")
     if not clusters:
         return {}
     where = context["scope"].cluster if place is None else place
     return {
-        "banner": banner(clusters, place=where, wishes=wishes),
+        "banner": banner(clusters, place=where, **flags),
         "person_may_administer": context["person_may_administer"],
     }

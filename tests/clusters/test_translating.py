@@ -240,7 +240,7 @@ def test_translate_finds_a_refusal_behind_a_failed_connection():
 
     assert (translate(error).reason, translate(error).detail) == (
         "Refused",
-        "[Errno 111] Connection refused",
+        "Connection refused",
     )
 
 
@@ -259,3 +259,22 @@ def test_translate_reply_never_fails(code, body):
 )  # fmt: skip
 def test_translate_status_never_fails(raw):
     assert isinstance(translate_status(raw), ClusterError)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "wrong version number"),
+        (
+            "_ssl.c:989: The handshake operation timed out",
+            "The handshake operation timed out",
+        ),
+        ("[Errno 113] No route to host", "No route to host"),
+        (
+            "<urllib3.connection.HTTPSConnection object at 0x7f00aa>: Failed to resolve",
+            "Failed to resolve",
+        ),
+    ],
+)
+def test_details_hold_nothing_that_only_a_programmer_reads(words, told):
+    assert translate(OSError(words)).detail == told
