@@ -1,0 +1,55 @@
+"""One running program for all cases of a test process; after each case it is healed and judged."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults import seeds
+from tests.faults.stack import running
+
+
+def pytest_generate_tests(metafunc):
+    """A case with a `seed` runs for one in `make test`, or for as many as its marker `seeds` says; see seeds.py."""
+    if "seed" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("seeds")
+        numbers = seeds.seeds(marker.args[0] if marker else 1)
+        metafunc.parametrize("seed", numbers, ids=str)
+
+
+@pytest.fixture(scope="session")
+def _shared_stack():
+    with running() as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(_shared_stack):
+    """Healthy, with an empty cluster, an observer at the list, and judged when the case is over."""
+    stack = _shared_stack
+    stack.begin()
+    stack.observe()
+    yield stack
+    stack.heal()
+    stack.assert_invariants()
+    stack.clear()
+
+
+@pytest.fixture
+def dora(stack):
+    return stack.sign_in()
+
+
+@pytest.fixture
+def clock(record_property):
+    """Times a fault until all is well again; `make soak` and bench print what was measured."""
+
+    @contextmanager
+    def measure(what):
+        begun = time.monotonic()
+        yield
+        seconds = time.monotonic() - begun
+        record_property("recovery", (what, seconds))
+        print(f"recovery: {what}: {seconds:.1f} s")
+
+    return measure
