@@ -15,6 +15,7 @@ from sandbox.auth import Authority, kept_key, kept_tokens
 from sandbox.certificates import kept_certificate
 from sandbox.clock import Clock
 from sandbox.cluster import Cluster
+from sandbox.kaito.releases import Edition
 from sandbox.keeping import Keeper
 from sandbox.server import make_runner
 
@@ -22,7 +23,11 @@ HOST = "127.0.0.1"
 
 
 def build_cluster(
-    state_dir: Path | None, speed: float = 1.0, model_url: str | None = None, seed: bool = True
+    state_dir: Path | None,
+    speed: float = 1.0,
+    model_url: str | None = None,
+    seed: bool = True,
+    edition: Edition | None = None,
 ) -> Cluster:
     """Without a state folder everything is in memory, and the tokens are new."""
     cluster = Cluster(
@@ -32,7 +37,7 @@ def build_cluster(
         keeper = Keeper(cluster, state_dir)
         keeper.restore()
         cluster.keeper = keeper
-    kaito.install(cluster)
+    kaito.install(cluster, edition)
     return cluster
 
 

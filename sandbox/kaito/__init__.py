@@ -1,22 +1,28 @@
-"""KAITO 0.12 in the sandbox, in NAP mode with the azure-gpu-provisioner: its CRDs, its webhook, its
-controllers, and what Azure, scheduler and kubelet do for them. docs/sandbox.md is for its users.
+"""KAITO in the sandbox: its CRDs, its webhook, its controllers, and what Azure, scheduler and kubelet
+do for them. Which KAITO is a matter of `releases.py`. docs/sandbox.md is for its users.
 """
+
+from functools import partial
 
 from sandbox.cluster import Cluster
 from sandbox.kaito import control, seeds
-from sandbox.kaito.admission import review
-from sandbox.kaito.crd import CRDS
+from sandbox.kaito.crd import crds
+from sandbox.kaito.releases import Edition
+from sandbox.kaito.webhook import Webhook
 
 __all__ = ["install"]
 
 
-def install(cluster: Cluster) -> None:
+def install(cluster: Cluster, edition: Edition | None = None) -> None:
     """Furnishes a cluster, new or restored; the controllers start when it runs."""
-    for crd in CRDS:
+    edition = edition or Edition()
+    for crd in crds(edition):
         cluster.install_crd(crd)
-    cluster.admission.append(review)
-    cluster.controllers.append(control.run)
-    if cluster.seed and not cluster.is_restored:
-        seeds.plant(cluster)
-    elif not cluster.is_restored:
+    cluster.admission.append(Webhook(edition).review)
+    cluster.controllers.append(partial(control.run, edition=edition))
+    if cluster.is_restored:
+        return
+    if cluster.seed:
+        seeds.plant(cluster, edition)
+    else:
         seeds.add_base_namespaces(cluster)

@@ -1,7 +1,7 @@
 """KAITO's validating webhook: what it refuses, in its own words.
 
-Pure but for `lookup`, which reads a ConfigMap. The sandbox's operator runs with node
-auto-provisioning on Azure, so the rules of the other modes do not apply.
+Pure but for `lookup`, which reads a ConfigMap, and `find_nodes`, which finds nodes by their labels.
+The cloud is Azure, so the rules of others do not apply.
 https://github.com/kaito-project/kaito/blob/v0.12.0/api/v1beta1/workspace_validation.go
 """
 
@@ -11,15 +11,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import status
-from sandbox.cluster import AdmissionRequest
 from sandbox.kaito import podtemplates, tuningrules, workspaces
 from sandbox.kaito.adapterrules import adapter_update_errors, duplicate_names
+from sandbox.kaito.byorules import FindNodes, no_nodes
 from sandbox.kaito.fielderrors import Errors, generic, invalid, missing, render, via
 from sandbox.kaito.inferencerules import inference_errors, resource_errors
-from sandbox.resources import CONFIGMAPS, WORKSPACES
+from sandbox.kaito.releases import Edition
 
-WEBHOOK = "validation.workspace.kaito.sh"
+CURRENT_EDITION = Edition()
 IMAGE_FAMILIES = ("azurelinux", "ubuntu")
 PERFORMANCE_MODES = ("balanced", "interactivity", "throughput")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -33,42 +32,49 @@ Raw = dict[str, Any]
 Lookup = Callable[[str, str], Raw | None]
 
 
-def review(request: AdmissionRequest) -> None:
-    """The hook: raises the webhook's denial. Also called for the status subresource."""
-    if request.resource.key != WORKSPACES.key:
-        return
-    refusal = denial(
-        request.object,
-        request.old_object if request.operation == "UPDATE" else None,
-        lambda namespace, name: request.store.get(CONFIGMAPS, namespace, name),
-    )
-    if refusal is not None:
-        raise status.bad_request(f'admission webhook "{WEBHOOK}" denied the request: {refusal}')
-
-
-def denial(ws: Raw, old: Raw | None, lookup: Lookup) -> str | None:
+def denial(
+    ws: Raw,
+    old: Raw | None,
+    lookup: Lookup,
+    *,
+    edition: Edition = CURRENT_EDITION,
+    find_nodes: FindNodes = no_nodes,
+    more: Errors | None = None,
+) -> str | None:
+    """`more`: what else was found, for the version that the request is of."""
     problem = podtemplates.first_problem(ws)
     if problem is not None:
         return f"decoding request failed: cannot decode incoming new object: {problem}"
-    errors = validate_create(ws, lookup) if old is None else validate_update(ws, old)
+    if old is None:
+        errors = validate_create(ws, lookup, edition, find_nodes)
+    else:
+        errors = validate_update(ws, old, edition)
+    errors += more or []
     return f"validation failed: {render(errors)}" if errors else None
 
 
-def validate_create(ws: Raw, lookup: Lookup) -> Errors:
-    errors = _name_errors(ws) + via("spec", _top_level_errors(ws)) + _annotation_errors(ws)
+def validate_create(
+    ws: Raw,
+    lookup: Lookup,
+    edition: Edition = CURRENT_EDITION,
+    find_nodes: FindNodes = no_nodes,
+) -> Errors:
+    errors = _name_errors(ws) + via("spec", _top_level_errors(ws, edition))
+    if edition.release.has_hub_models:
+        errors += _annotation_errors(ws)
     if ws.get("inference") is not None:
-        errors += via("resource", resource_errors(ws))
-        errors += inference_errors(ws, lookup)
+        errors += via("resource", resource_errors(ws, edition, find_nodes))
+        errors += inference_errors(ws, lookup, edition.release)
     if ws.get("tuning") is not None:
         errors += via("resource", tuningrules.resource_errors(ws))
-        errors += via("tuning", tuningrules.tuning_errors(ws, lookup))
+        errors += via("tuning", tuningrules.tuning_errors(ws, lookup, edition.release))
     return errors
 
 
-def validate_update(ws: Raw, old: Raw) -> Errors:
+def validate_update(ws: Raw, old: Raw, edition: Edition = CURRENT_EDITION) -> Errors:
     """Also judges what the operator itself writes: an object that breaks a rule here is stuck."""
     errors = _name_errors(ws) + via("spec", _toggle_errors(ws, old))
-    errors += via("resource", _resource_update_errors(ws, old))
+    errors += via("resource", _resource_update_errors(ws, old, edition))
     if ws.get("inference") is not None and old.get("inference") is not None:
         errors += via("inference", _inference_update_errors(ws["inference"], old["inference"]))
     if ws.get("tuning") is not None and old.get("tuning") is not None:
@@ -86,25 +92,36 @@ def _name_errors(ws: Raw) -> Errors:
     return [invalid(", ".join(problems), "name")] if problems else []
 
 
-def _top_level_errors(ws: Raw) -> Errors:
+def _top_level_errors(ws: Raw, edition: Edition) -> Errors:
     errors: Errors = []
     has_inference, has_tuning = ws.get("inference") is not None, ws.get("tuning") is not None
     if not has_inference and not has_tuning:
         errors.append(generic("Either Inference or Tuning must be specified, not neither", ""))
     if has_inference and has_tuning:
         errors.append(generic("Either Inference or Tuning must be specified, but not both", ""))
-    if not workspaces.instance_type(ws):
+    size = workspaces.instance_type(ws)
+    if edition.makes_nodes and not size:
         said = "instanceType is required when node auto-provisioning is enabled"
         errors.append(missing(said, "resource.instanceType"))
-    family = workspaces.annotation(ws, workspaces.IMAGE_FAMILY_ANNOTATION)
-    if family is not None and family.strip().lower() not in IMAGE_FAMILIES:
-        said = f'unsupported node image family "{family}", supported values are azurelinux, ubuntu'
-        path = f'metadata.annotations["{workspaces.IMAGE_FAMILY_ANNOTATION}"]'
-        errors.append(invalid(said, path))
+    if not edition.makes_nodes and size:
+        said = "instanceType must be empty when node auto-provisioning is disabled (BYO scenario)"
+        errors.append(invalid(said, "resource.instanceType"))
     return errors
 
 
 def _annotation_errors(ws: Raw) -> Errors:
+    return via("spec", _family_errors(ws)) + _mode_errors(ws)
+
+
+def _family_errors(ws: Raw) -> Errors:
+    family = workspaces.annotation(ws, workspaces.IMAGE_FAMILY_ANNOTATION)
+    if family is None or family.strip().lower() in IMAGE_FAMILIES:
+        return []
+    said = f'unsupported node image family "{family}", supported values are azurelinux, ubuntu'
+    return [invalid(said, f'metadata.annotations["{workspaces.IMAGE_FAMILY_ANNOTATION}"]')]
+
+
+def _mode_errors(ws: Raw) -> Errors:
     errors: Errors = []
     mode = workspaces.annotation(ws, workspaces.PERFORMANCE_ANNOTATION)
     if mode is not None and mode not in PERFORMANCE_MODES:
@@ -126,7 +143,7 @@ def _toggle_errors(ws: Raw, old: Raw) -> Errors:
     ]
 
 
-def _resource_update_errors(ws: Raw, old: Raw) -> Errors:
+def _resource_update_errors(ws: Raw, old: Raw, edition: Edition) -> Errors:
     new_spec, old_spec = workspaces.resource(ws), workspaces.resource(old)
     errors: Errors = []
     counts = {new_spec.get("count"), old_spec.get("count")} - {None}
@@ -134,13 +151,19 @@ def _resource_update_errors(ws: Raw, old: Raw) -> Errors:
         errors.append(generic("field is immutable", "count"))
     if new_spec.get("partition") != old_spec.get("partition"):
         errors.append(generic("field is immutable", "partition"))
-    errors += _size_update_errors(workspaces.instance_type(ws), workspaces.instance_type(old))
+    size, old_size = workspaces.instance_type(ws), workspaces.instance_type(old)
+    errors += _size_update_errors(size, old_size, edition)
     if (new_spec.get("labelSelector") or {}) != (old_spec.get("labelSelector") or {}):
         errors.append(generic("field is immutable", "labelSelector"))
     return errors
 
 
-def _size_update_errors(size: str, old_size: str) -> Errors:
+def _size_update_errors(size: str, old_size: str, edition: Edition) -> Errors:
+    if not edition.release.has_hub_models:
+        return [generic("field is immutable", "instanceType")] if size != old_size else []
+    if not edition.makes_nodes:
+        said = "instanceType cannot be set when node auto-provisioning is disabled"
+        return [generic(said, "instanceType")] if size not in ("", old_size) else []
     if not size:
         said = "instanceType is required when node auto-provisioning is enabled"
         return [missing(said, "instanceType")]

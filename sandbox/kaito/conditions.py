@@ -47,6 +47,15 @@ SUCCEEDED = Verdict("True", "workspaceSucceeded", "workspace succeeds")
 PENDING = Verdict(
     "False", "workspacePending", "workspace is waiting for inference workload readiness"
 )
+JOB_STARTED = Verdict("True", "WorkspaceTuningJobStatusStarted", "Tuning job has started")
+JOB_FAILED = Verdict("False", "WorkspaceTuningJobStatusFailed", "tuning job failed")
+TUNING_FAILED = Verdict("False", "workspaceFailed", "tuning job failed")
+TUNING_RUNNING = Verdict(
+    "False", "workspacePending", "workspace has not completed yet, tuning job is running"
+)
+BYO_NOT_READY = Verdict(
+    "False", "workspaceResourceStatusNotReady", "node status condition not ready"
+)
 JOB_PENDING = Verdict("False", "WorkspaceTuningJobStatusPending", "Tuning job has not started")
 TUNING_PENDING = Verdict(
     "False", "workspacePending", "workspace is initializing, tuning job has not started"
@@ -60,9 +69,16 @@ class Snapshot:
 
     worker_nodes: Sequence[str] = field(default_factory=tuple)
     nodes: Verdict = NODES_NOT_READY
-    claims: Verdict = CLAIMS_NOT_READY
+    claims: Verdict | None = CLAIMS_NOT_READY  # None where KAITO makes no nodes
+    target: int = 0
+    ready_claims: int = 0
+    wanted_claims: int = 0
+    ready_nodes: int = 0
     is_tuning: bool = False
+    job: Raw | None = None
+    has_workload: bool = False
     is_serving: bool = False
+    stuck: str = ""  # why a Deployment makes no progress
     trouble: Verdict | None = None  # a pod's problem, instead of the generic pending
     has_benchmark: bool = False
     benchmark: Raw | None = None
@@ -71,9 +87,12 @@ class Snapshot:
 
     @property
     def resource(self) -> Verdict:
-        if self.claims.is_true and self.nodes.is_true:
+        """The claims' reason before that of the nodes; without claims one of its own."""
+        if self.claims is not None and not self.claims.is_true:
+            return self.claims
+        if self.nodes.is_true:
             return RESOURCE_READY
-        return self.nodes if self.claims.is_true else self.claims
+        return self.nodes if self.claims is not None else BYO_NOT_READY
 
 
 def cut(message: str) -> str:
@@ -108,18 +127,20 @@ def find_condition(obj: Raw, kind: str) -> Raw | None:
 
 def deleting_status(ws: Raw, now: datetime) -> Raw:
     """Once a workspace goes, its other conditions stay as they were."""
-    return _Writer(ws, now, "").set("WorkspaceDeleting", DELETING).status
+    return Writer(ws, now, "").set("WorkspaceDeleting", DELETING).status
 
 
 def next_status(ws: Raw, seen: Snapshot, now: datetime) -> Raw:
-    writer = _Writer(ws, now, seen.error)
+    writer = Writer(ws, now, seen.error)
     writer.status["workerNodes"] = sorted(seen.worker_nodes)
     writer.set("NodesReady", seen.nodes)
-    writer.set("NodeClaimReady", seen.claims)
+    if seen.claims is None:
+        writer.drop("NodeClaimReady")
+    else:
+        writer.set("NodeClaimReady", seen.claims)
     writer.set("ResourceReady", seen.resource)
     if seen.is_tuning:
-        writer.set("JobStarted", JOB_PENDING).set("WorkspaceSucceeded", TUNING_PENDING)
-        return writer.status | {"state": "Pending"}
+        return _tuning_status(writer, (seen.job or {}).get("status") or {})
     if seen.is_serving and seen.resource.is_true:
         return _serving_status(writer, seen)
     writer.set("InferenceReady", seen.trouble or INFERENCE_PENDING)
@@ -127,7 +148,22 @@ def next_status(ws: Raw, seen: Snapshot, now: datetime) -> Raw:
     return writer.status | {"state": _waiting_state(ws)}
 
 
-def _serving_status(writer: _Writer, seen: Snapshot) -> Raw:
+def _tuning_status(writer: Writer, job: Raw) -> Raw:
+    """One failed pod is enough, for ever: also when a later one succeeds."""
+    if job.get("failed"):
+        writer.set("JobStarted", JOB_FAILED).set("WorkspaceSucceeded", TUNING_FAILED)
+        return writer.status | {"state": "Failed"}
+    if job.get("succeeded"):
+        writer.set("JobStarted", JOB_STARTED).set("WorkspaceSucceeded", SUCCEEDED)
+        return writer.status | {"state": "Succeeded"}
+    if job.get("ready") or job.get("active"):
+        writer.set("JobStarted", JOB_STARTED).set("WorkspaceSucceeded", TUNING_RUNNING)
+        return writer.status | {"state": "Running"}
+    writer.set("JobStarted", JOB_PENDING).set("WorkspaceSucceeded", TUNING_PENDING)
+    return writer.status | {"state": "Pending"}
+
+
+def _serving_status(writer: Writer, seen: Snapshot) -> Raw:
     writer.set("InferenceReady", INFERENCE_READY)
     if seen.has_benchmark and not writer.has("BenchmarkCompleted", "True"):
         if seen.benchmark is None:
@@ -146,7 +182,7 @@ def _waiting_state(ws: Raw) -> str:
     return "NotReady" if was in ("Ready", "NotReady") else "Pending"
 
 
-class _Writer:
+class Writer:
     """Collects conditions; each message ends with the last reconcile error, if there is one."""
 
     def __init__(self, ws: Raw, now: datetime, error: str) -> None:
@@ -155,7 +191,7 @@ class _Writer:
         self._now = now
         self._suffix = f" (last reconcile error: {error})" if error else ""
 
-    def set(self, kind: str, verdict: Verdict) -> _Writer:
+    def set(self, kind: str, verdict: Verdict) -> Writer:
         told = replace(verdict, message=verdict.message + self._suffix)
         self.status["conditions"] = set_condition(
             self.status.get("conditions") or [],
@@ -165,6 +201,10 @@ class _Writer:
             now=self._now,
         )
         return self
+
+    def drop(self, kind: str) -> None:
+        known = self.status.get("conditions") or []
+        self.status["conditions"] = [each for each in known if each["type"] != kind]
 
     def has(self, kind: str, status: str) -> bool:
         found = find_condition({"status": self.status}, kind)

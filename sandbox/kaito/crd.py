@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.kaito.releases import CURRENT, Edition, Release
+
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
@@ -75,16 +77,16 @@ def _label_selector() -> Schema:
     return _said(selector, "Labels of the nodes that this workspace runs on.")
 
 
-def _resource(*, is_beta: bool) -> Schema:
+def _resource(release: Release, *, is_beta: bool) -> Schema:
     properties = {
         "count": {"type": "integer", "default": 1, "description": "Deprecated for vLLM presets."},
         "instanceType": _said(STRING, "VM size, for example Standard_NC24ads_A100_v4."),
         "labelSelector": _label_selector(),
         "preferredNodes": _said(STRINGS, "Deprecated, without effect."),
     }
-    if is_beta:
+    if is_beta and release.has_partitions:
         properties["partition"] = _partition()
-    else:
+    if not is_beta:
         properties["instanceType"] = STRING | {"default": DEFAULT_ALPHA_SIZE}
     return _object(properties, "labelSelector")
 
@@ -155,25 +157,26 @@ def _performance() -> Schema:
     return _object({"metrics": {"type": "object", "additionalProperties": metric}})
 
 
-def _status(*, is_beta: bool) -> Schema:
+def _status(release: Release, *, is_beta: bool) -> Schema:
     properties: dict[str, Schema] = {"conditions": _list(_condition()), "workerNodes": STRINGS}
     if is_beta:
-        properties["state"] = STRING
         properties["targetNodeCount"] = {"type": "integer", "format": "int32"}
+    if is_beta and release.has_state:
+        properties["state"] = STRING
         properties["performance"] = _performance()
     return _object(properties)
 
 
-def _workspace_schema(*, is_beta: bool) -> Schema:
+def _workspace_schema(release: Release, *, is_beta: bool) -> Schema:
     return _object(
         {
             "apiVersion": STRING,
             "kind": STRING,
             "metadata": {"type": "object"},
-            "resource": _resource(is_beta=is_beta),
+            "resource": _resource(release, is_beta=is_beta),
             "inference": _inference(is_beta=is_beta),
             "tuning": _tuning(is_beta=is_beta),
-            "status": _status(is_beta=is_beta),
+            "status": _status(release, is_beta=is_beta),
         },
         description="Workspace is the Schema for the workspaces API",
     )
@@ -187,7 +190,7 @@ def _state_column(name: str, condition: str) -> dict[str, Any]:
     return _column(name, f'.status.conditions[?(@.type=="{condition}")].status')
 
 
-def _workspace_columns(*, is_beta: bool) -> list[dict[str, Any]]:
+def _workspace_columns(release: Release, *, is_beta: bool) -> list[dict[str, Any]]:
     columns = [
         _column("Instance", ".resource.instanceType"),
         _state_column("ResourceReady", "ResourceReady"),
@@ -197,17 +200,18 @@ def _workspace_columns(*, is_beta: bool) -> list[dict[str, Any]]:
     ]
     if is_beta:
         columns.append(_column("TargetNodeCount", ".status.targetNodeCount", "integer"))
+    if is_beta and release.has_state:
         columns.append(_column("State", ".status.state"))
     return [*columns, _column("Age", ".metadata.creationTimestamp", "date")]
 
 
-def _workspace_version(name: str, *, is_beta: bool) -> dict[str, Any]:
+def _workspace_version(name: str, release: Release, *, is_beta: bool) -> dict[str, Any]:
     return {
         "name": name,
         "served": True,
         "storage": is_beta,
-        "additionalPrinterColumns": _workspace_columns(is_beta=is_beta),
-        "schema": {"openAPIV3Schema": _workspace_schema(is_beta=is_beta)},
+        "additionalPrinterColumns": _workspace_columns(release, is_beta=is_beta),
+        "schema": {"openAPIV3Schema": _workspace_schema(release, is_beta=is_beta)},
         "subresources": {"status": {}},
     }
 
@@ -221,22 +225,20 @@ def _crd(group: str, scope: str, names: dict[str, Any], versions: list[dict]) ->
     }
 
 
-WORKSPACE_CRD = _crd(
-    "kaito.sh",
-    "Namespaced",
-    {
+def workspace_crd(release: Release = CURRENT) -> dict[str, Any]:
+    names = {
         "categories": ["workspace"],
         "kind": "Workspace",
         "listKind": "WorkspaceList",
         "plural": "workspaces",
         "shortNames": ["wk", "wks"],
         "singular": "workspace",
-    },
-    [
-        _workspace_version("v1alpha1", is_beta=False),
-        _workspace_version("v1beta1", is_beta=True),
-    ],
-)
+    }
+    versions = [
+        _workspace_version("v1alpha1", release, is_beta=False),
+        _workspace_version("v1beta1", release, is_beta=True),
+    ]
+    return _crd("kaito.sh", "Namespaced", names, versions)
 
 
 def _nodeclaim_schema() -> Schema:
@@ -326,4 +328,11 @@ NODECLAIM_CRD = _crd(
     ],
 )
 
+WORKSPACE_CRD = workspace_crd()
 CRDS = (WORKSPACE_CRD, NODECLAIM_CRD)
+
+
+def crds(edition: Edition) -> tuple[dict[str, Any], ...]:
+    """Without node auto-provisioning nothing installs karpenter's kinds."""
+    own = workspace_crd(edition.release)
+    return (own, NODECLAIM_CRD) if edition.makes_nodes else (own,)

@@ -9,19 +9,23 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from sandbox.kaito import workspaces
+from sandbox.kaito import byorules, gpunodes, workspaces
 from sandbox.kaito.adapterrules import duplicate_names
+from sandbox.kaito.byorules import FindNodes
 from sandbox.kaito.fielderrors import Errors, generic, invalid, missing, via
 from sandbox.kaito.presets import (
     DEPRECATED,
     GIB,
     SKUS,
+    Sku,
     find_preset,
     find_sku,
     is_azure_size,
+    is_old_name,
     is_valid_name,
 )
-from sandbox.kaito.triggers import hub_refusal
+from sandbox.kaito.releases import Edition, Release
+from sandbox.kaito.triggers import hub_refusal, is_gated
 
 MAX_ADAPTERS = 10
 CONFIG_KEY = "inference_config.yaml"
@@ -31,20 +35,47 @@ Raw = dict[str, Any]
 Lookup = Callable[[str, str], Raw | None]
 
 
-def resource_errors(ws: Raw) -> Errors:
+def resource_errors(ws: Raw, edition: Edition, find_nodes: FindNodes) -> Errors:
     """Stops at the first of the early problems, as KAITO does."""
     name = workspaces.preset_name(ws).lower()
-    if name and not is_valid_name(name):
+    if name and not is_known_name(name, edition.release):
         return _deprecation_errors(name)
-    errors = _selector_errors(workspaces.resource(ws).get("labelSelector") or {})
+    errors = _selector_errors(workspaces.resource(ws).get("labelSelector") or {}, edition.release)
     if errors:
         return errors
-    if workspaces.resource(ws).get("partition") is not None:
-        said = (
-            "GPU partitioning is only supported with BYO nodes (disableNodeAutoProvisioning=true)"
+    if edition.makes_nodes:
+        return _partition_refusal(ws) or (
+            _size_errors(workspaces.instance_type(ws))
+            + _memory_errors(ws, find_sku(workspaces.instance_type(ws)), workspaces.node_count(ws))
         )
-        return [generic(said, "partition")]
-    return _size_errors(workspaces.instance_type(ws)) + _memory_errors(ws)
+    return _own_node_errors(ws, edition.release, find_nodes)
+
+
+def _partition_refusal(ws: Raw) -> Errors:
+    if workspaces.resource(ws).get("partition") is None:
+        return []
+    said = "GPU partitioning is only supported with BYO nodes (disableNodeAutoProvisioning=true)"
+    return [generic(said, "partition")]
+
+
+def _own_node_errors(ws: Raw, release: Release, find_nodes: FindNodes) -> Errors:
+    partition = workspaces.resource(ws).get("partition")
+    if partition is not None:
+        return via("partition", byorules.partition_errors(partition))
+    if not workspaces.preset_name(ws):
+        return []
+    if not release.has_hub_models:
+        return byorules.old_node_errors(ws, find_nodes)
+    errors = byorules.node_errors(ws, find_nodes)
+    if errors:
+        return errors
+    nodes = find_nodes(workspaces.match_labels(ws))
+    sku = gpunodes.common_sku(nodes)
+    return _memory_errors(ws, None if isinstance(sku, str) else sku, len(nodes))
+
+
+def is_known_name(name: str, release: Release) -> bool:
+    return is_valid_name(name) if release.has_hub_models else is_old_name(name)
 
 
 def _deprecation_errors(name: str) -> Errors:
@@ -53,7 +84,7 @@ def _deprecation_errors(name: str) -> Errors:
     return [generic(f"Model {name} is deprecated and no longer supported", "presetName")]
 
 
-def _selector_errors(selector: Raw) -> Errors:
+def _selector_errors(selector: Raw, release: Release) -> Errors:
     for expression in selector.get("matchExpressions") or []:
         values, operator = expression.get("values") or [], expression.get("operator") or ""
         if operator != "In":
@@ -63,7 +94,7 @@ def _selector_errors(selector: Raw) -> Errors:
             why = f'operator "{operator}" without a single value {SELECTOR_ERROR}'
             return [invalid(why, "labelSelector")]
     labels = selector.get("matchLabels") or {}
-    if labels and not set(labels) - workspaces.RESERVED_LABELS:
+    if release.has_hub_models and labels and not set(labels) - workspaces.RESERVED_LABELS:
         said = "matchLabels must contain at least one non-reserved label"
         return [invalid(said, "labelSelector.matchLabels")]
     return []
@@ -78,15 +109,14 @@ def _size_errors(size: str) -> Errors:
     return [invalid(said, "instanceType")]
 
 
-def _memory_errors(ws: Raw) -> Errors:
+def _memory_errors(ws: Raw, sku: Sku | None, nodes: int) -> Errors:
     """Only the transformers runtime is checked: for vLLM the estimator adds nodes instead."""
-    sku = find_sku(workspaces.instance_type(ws))
     name = workspaces.preset_name(ws).lower()
     if sku is None or not name or workspaces.is_vllm(ws) or _refusal(ws) is not None:
         return []
     errors: Errors = []
     needed = workspaces.model(ws).weights_bytes
-    total = workspaces.node_count(ws) * sku.gpu_memory_gib * GIB
+    total = nodes * sku.gpu_memory_gib * GIB
     bypass = workspaces.annotation(ws, workspaces.BYPASS_ANNOTATION) is not None
     if total < needed and not bypass:
         said = (
@@ -109,11 +139,11 @@ def quantity(size: int) -> str:
     return str(size)
 
 
-def inference_errors(ws: Raw, lookup: Lookup) -> Errors:
-    return via("inference", _body_errors(ws)) + _config_errors(ws, lookup)
+def inference_errors(ws: Raw, lookup: Lookup, release: Release) -> Errors:
+    return via("inference", _body_errors(ws, release)) + _config_errors(ws, lookup)
 
 
-def _body_errors(ws: Raw) -> Errors:
+def _body_errors(ws: Raw, release: Release) -> Errors:
     inference = ws["inference"]
     preset, template = inference.get("preset"), inference.get("template")
     errors: Errors = []
@@ -122,18 +152,31 @@ def _body_errors(ws: Raw) -> Errors:
     if preset is not None and template is not None:
         errors.append(generic("Preset and Template cannot be set at the same time"))
     if preset is not None:
-        unknown = _preset_lookup_errors(ws)
+        unknown = _preset_lookup_errors(ws, release)
         if unknown:
             return errors + unknown
         errors += _runtime_errors(ws)
+        if not release.has_hub_models:
+            errors += _old_secret_errors(ws)
     return errors + _adapter_errors(inference.get("adapters") or [])
 
 
-def _preset_lookup_errors(ws: Raw) -> Errors:
+def _old_secret_errors(ws: Raw) -> Errors:
+    """KAITO 0.7 wants a token for what it downloads itself, and none for the rest."""
+    needs, has = is_gated(workspaces.model(ws).name), bool(workspaces.access_secret(ws))
+    if needs == has:
+        return []
+    said = "requires" if needs else "does not require"
+    end = " to download the model" if needs else ""
+    told = f"This preset {said} a modelAccessSecret with HF_TOKEN key under presetOptions{end}"
+    return [generic(told)]
+
+
+def _preset_lookup_errors(ws: Raw, release: Release) -> Errors:
     name = workspaces.preset_name(ws)
-    if not is_valid_name(name):
+    if not is_known_name(name, release):
         return [invalid(f"Unsupported inference preset name {name}", "presetName")]
-    refusal = _refusal(ws)
+    refusal = _refusal(ws) if release.has_hub_models else None
     if refusal is not None:
         return [invalid(f"failed to get model preset: {refusal}", "preset")]
     return []

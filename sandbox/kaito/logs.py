@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.clock import rfc3339
-from sandbox.kaito.podspecs import ENGINE_VERSION
 from sandbox.kaito.presets import Preset, Sku, model_of
 from sandbox.kaito.serving import Serving
 
 SHARD_GIB = 4.6
 BENCHMARK = {"duration_sec": 60, "input_tokens": 2048, "output_tokens": 256}
-HUB_ERROR = "huggingface_hub.errors.GatedRepoError: 401 Client Error."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def stamped(text: str, now: datetime) -> str:
     return text.replace("{t}", now.strftime("%m-%d %H:%M:%S")).replace("{iso}", rfc3339(now))
 
 
-def _spread(texts: list[str], *, start: float = 0.0, end: float = 0.95) -> list[Line]:
+def spread(texts: list[str], *, start: float = 0.0, end: float = 0.95) -> list[Line]:
     step = (end - start) / max(len(texts), 1)
     return [Line(start + step * index, text) for index, text in enumerate(texts)]
 
@@ -51,7 +49,7 @@ def vllm_download(serving: Serving) -> list[Line]:
     model = model_of(serving.model_id)
     files = shards(model)
     texts = [
-        "INFO {t} inference_api.py:612] KAITO: starting vLLM " + ENGINE_VERSION,
+        "INFO {t} inference_api.py:612] KAITO: starting vLLM " + serving.engine,
         "INFO {t} inference_api.py:540] KAITO: serving /metrics on 0.0.0.0:5000 while weights download",
         f"INFO {{t}} inference_api.py:561] Downloading {serving.model_id} to /workspace/weights: "
         f"{len(files)} files, {model.weights_gib:.2f} GiB",
@@ -64,18 +62,18 @@ def vllm_download(serving: Serving) -> list[Line]:
             f"INFO {{t}} inference_api.py:583] {name}: done "
             f"({done:.2f}/{model.weights_gib:.2f} GiB, {share:.0f}%)"
         )
-    return _spread(texts)
+    return spread(texts)
 
 
 def vllm_load(serving: Serving, sku: Sku) -> list[Line]:
-    model = model_of(serving.model_id)
+    model = model_of(serving.model_id if serving.is_download else serving.name)
     files = len(shards(model))
     texts = [
         "INFO {t} inference_api.py:590] KAITO: download finished, starting the engine",
-        f"INFO {{t}} [api_server.py:1977] vLLM API server version {ENGINE_VERSION}",
+        f"INFO {{t}} [api_server.py:1977] vLLM API server version {serving.engine}",
         f"INFO {{t}} [model.py:541] Resolved architecture: {model.architecture or 'unknown'}",
         f"INFO {{t}} [model.py:1561] Using max model len {model.context}",
-        f"INFO {{t}} [core.py:93] Initializing a V1 LLM engine (v{ENGINE_VERSION}) with config: "
+        f"INFO {{t}} [core.py:93] Initializing a V1 LLM engine (v{serving.engine}) with config: "
         f"model='{serving.model_id}', dtype=torch.{serving.dtype}, max_seq_len={model.context}, "
         f"tensor_parallel_size={max(sku.gpus, 1)}",
         f"INFO {{t}} [gpu_model_runner.py:3021] Starting to load model {serving.model_id}...",
@@ -91,7 +89,7 @@ def vllm_load(serving: Serving, sku: Sku) -> list[Line]:
         f"INFO {{t}} [kv_cache_utils.py:1229] GPU KV cache size: {kv_tokens(model, sku):,} tokens",
         "INFO {t} [gpu_model_runner.py:4033] Graph capturing finished, took 0.61 GiB",
     ]
-    return _spread(texts)
+    return spread(texts)
 
 
 def kv_tokens(model: Preset, sku: Sku) -> int:
@@ -125,14 +123,18 @@ def benchmark_result(model: Preset, sku: Sku) -> dict[str, float]:
     }
 
 
-def vllm_benchmark(serving: Serving, sku: Sku) -> list[Line]:
+def vllm_benchmark(serving: Serving, sku: Sku, *, fails: bool = False) -> list[Line]:
+    """A failed one is told by figures of -1, and does not keep the pod from becoming ready."""
     model = model_of(serving.model_id)
+    figures = benchmark_result(model, sku)
+    if fails:
+        figures = dict.fromkeys(figures, -1.0)
     config = json.dumps(benchmark_config(model, sku), separators=(",", ":"))
-    result = json.dumps(benchmark_result(model, sku), separators=(",", ":"))
+    result = json.dumps(figures, separators=(",", ":"))
     started = [f"KAITO_BENCHMARK_CONFIG {{iso}} {config}", "KAITO_BENCHMARK {iso} benchmark_start"]
     ended = ["KAITO_BENCHMARK {iso} benchmark_done", f"KAITO_BENCHMARK_RESULT {{iso}} {result}"]
     lines = [Line(0.0, text) for text in vllm_serve()]
-    return lines + _spread(started, start=0.05, end=0.2) + _spread(ended, start=0.9, end=0.98)
+    return lines + spread(started, start=0.05, end=0.2) + spread(ended, start=0.9, end=0.98)
 
 
 def transformers_load(serving: Serving) -> list[Line]:
@@ -153,7 +155,7 @@ def transformers_load(serving: Serving) -> list[Line]:
         f"Loading checkpoint shards: 100%|██████████| {len(files)}/{len(files)}",
         "Model: loaded",
     ]
-    return _spread(texts)
+    return spread(texts)
 
 
 def transformers_serve() -> list[str]:
@@ -163,25 +165,3 @@ def transformers_serve() -> list[str]:
         "INFO:     Application startup complete.",
         "INFO:     Uvicorn running on http://0.0.0.0:5000 (Press CTRL+C to quit)",
     ]
-
-
-def gated_crash(serving: Serving) -> list[Line]:
-    """How a download without a token ends, in both servers."""
-    url = f"https://huggingface.co/{serving.model_id}/resolve/main/config.json"
-    texts = [
-        f"INFO {{t}} inference_api.py:561] Downloading {serving.model_id}",
-        "Traceback (most recent call last):",
-        '  File "/usr/local/lib/python3.12/site-packages/huggingface_hub/utils/_http.py", line 402, '
-        "in hf_raise_for_status",
-        "    response.raise_for_status()",
-        f"requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: {url}",
-        "",
-        "The above exception was the direct cause of the following exception:",
-        "",
-        f"{HUB_ERROR}",
-        "",
-        f"Cannot access gated repo for url {url}.",
-        f"Access to model {serving.model_id} is restricted. You must have access to it and be "
-        "authenticated to access it. Please log in.",
-    ]
-    return _spread(texts, end=0.9)

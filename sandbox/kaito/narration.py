@@ -6,6 +6,7 @@ then counts as told.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sandbox.kaito import logs
@@ -22,7 +23,7 @@ Raw = dict[str, Any]
 class Narrator:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._told: dict[str, tuple[str, int, int]] = {}  # pod uid: stage, attempt, steps told
+        self._told: dict[str, tuple[str, datetime, int]] = {}  # pod uid: stage, since, steps told
 
     def perform(self, pod: Raw, stage: Stage, length_s: float) -> float:
         """Returns the seconds until the script goes on, 0 when it is through."""
@@ -32,24 +33,28 @@ class Narrator:
         while done < len(script) and script[done].at_s <= passed_s:
             self._do(pod, script[done])
             done += 1
-        self._told[pod["metadata"]["uid"]] = (stage.name, stage.attempt, done)
+        self._told[pod["metadata"]["uid"]] = (stage.name, stage.since, done)
         return max(script[done].at_s - passed_s, SHORTEST_S) if done < len(script) else 0.0
 
     def write(self, pod: Raw, line: str) -> None:
-        now, uid = self._world.now(), pod["metadata"]["uid"]
-        name = pod["spec"]["containers"][0]["name"]
-        self._world.cluster.logbook.append(uid, name, logs.stamped(line, now), at=now)
+        self.write_to(pod, pod["spec"]["containers"][0]["name"], [line])
+
+    def write_to(self, pod: Raw, container: str, lines: list[str]) -> None:
+        now = self._world.now()
+        for line in lines:
+            text = logs.stamped(line, now)
+            self._world.cluster.logbook.append(pod["metadata"]["uid"], container, text, at=now)
 
     def is_first(self, pod: Raw, what: str) -> bool:
         """Whether this was not said of the pod before."""
-        told = (what, 0, 0)
+        told = (what, datetime.min, 0)
         was = self._told.get(pod["metadata"]["uid"])
         self._told[pod["metadata"]["uid"]] = told
         return was != told
 
     def _done(self, pod: Raw, script: list[Step], stage: Stage) -> int:
         told = self._told.get(pod["metadata"]["uid"])
-        if told is not None and told[:2] == (stage.name, stage.attempt):
+        if told is not None and told[:2] == (stage.name, stage.since):
             return told[2]
         if stage.since >= self._world.started:
             return 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox.kaito import workspaces
 from sandbox.kaito.presets import is_alias
+from sandbox.kaito.releases import CURRENT, Release
 
 HISTORY_LIMIT = 10
 SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -127,18 +128,17 @@ def claim_size(claim: Raw) -> str:
     return ""
 
 
-def service(ws: Raw, cluster_ip: str) -> Raw:
+def service(ws: Raw, cluster_ip: str, release: Release = CURRENT) -> Raw:
     name = ws["metadata"]["name"]
     is_public = workspaces.wants_load_balancer(ws)
     ports = [_port("http", 80, 5000), _port("ray", 6379, 6379), _port("dashboard", 8265, 8265)]
-    if not is_public and workspaces.is_vllm(ws):
+    if not is_public and workspaces.is_vllm(ws) and release.has_hub_models:
         ports.append(_port("kv-events", 5557, 5557))
     if is_public:
         _add_node_ports(ports, ws["metadata"]["uid"])
-    selector = {
-        workspaces.NAME_LABEL: name,
-        "statefulset.kubernetes.io/pod-name": f"{name}-0",
-    }
+    selector = {workspaces.NAME_LABEL: name}
+    if release.uses_stateful_sets or workspaces.target_nodes(ws) > 1:
+        selector["statefulset.kubernetes.io/pod-name"] = f"{name}-0"
     spec = {
         "type": "LoadBalancer" if is_public else "ClusterIP",
         "clusterIP": cluster_ip,

@@ -6,14 +6,13 @@ https://github.com/kaito-project/kaito/blob/v0.12.0/pkg/workspace/inference/pres
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
-from sandbox.kaito import workspaces
+from sandbox.kaito import adapters, oldpodspecs, workspaces
 from sandbox.kaito.presets import Preset, Sku, machine
+from sandbox.kaito.releases import CURRENT, Release
 
-BASE_IMAGE = "mcr.microsoft.com/aks/kaito/kaito-base:0.5.0"
-ENGINE_VERSION = "0.25.1"
-PULLER_IMAGE = "mcr.microsoft.com/aks/kaito/kaito-oras:0.2.0"
 WEIGHTS = "/workspace/weights"
 LOCAL_WEIGHTS_ROOT = "/opt/kaito/models"
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
@@ -23,49 +22,64 @@ HEALTH_CHECK = "python3 /workspace/vllm/multi-node-health-check.py"
 Raw = dict[str, Any]
 
 
-def preset_pod_spec(ws: Raw) -> Raw:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a workload is built for: the release that builds it, and the GPUs of a node."""
+
+    release: Release = CURRENT
+    sku: Sku
+
+    @classmethod
+    def of(cls, ws: Raw, release: Release = CURRENT) -> Ground:
+        """On nodes that KAITO makes."""
+        return cls(release=release, sku=machine(workspaces.instance_type(ws)))
+
+
+def preset_pod_spec(ws: Raw, ground: Ground) -> Raw:
     """Without affinity and tolerations, which templates have too."""
     spec: Raw = {
-        "containers": [_main_container(ws)],
-        "volumes": [volume for volume, _ in _volumes(ws)],
+        "containers": [_main_container(ws, ground)],
+        "volumes": [volume for volume, _ in _volumes(ws, ground.release)]
+        + adapters.secret_volumes(ws),
     }
-    pullers = [_puller(adapter) for adapter in ws["inference"].get("adapters") or []]
+    pullers = adapters.pullers(ws)
+    if not ground.release.has_hub_models:
+        pullers = [*oldpodspecs.weights_pullers(ws), *pullers]
     if pullers:
         spec["initContainers"] = pullers
     return spec
 
 
-def _main_container(ws: Raw) -> Raw:
-    sku = machine(workspaces.instance_type(ws))
-    gpus = {"nvidia.com/gpu": str(sku.gpus)}
+def _main_container(ws: Raw, ground: Ground) -> Raw:
+    gpus = {"nvidia.com/gpu": str(ground.sku.gpus)}
     return {
         "name": ws["metadata"]["name"],
-        "image": BASE_IMAGE,
+        "image": ground.release.base_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-c", command_line(ws)],
+        "command": ["/bin/sh", "-c", command_line(ws, ground)],
         "env": _env(ws),
         "ports": [{"name": "http", "containerPort": workspaces.PORT, "protocol": "TCP"}],
         "resources": {"limits": gpus, "requests": dict(gpus)},
-        "volumeMounts": [mount for _, mount in _volumes(ws)],
+        "volumeMounts": [mount for _, mount in _volumes(ws, ground.release)],
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
-        **_probes(ws),
+        **_probes(ws, ground.release),
     }
 
 
-def _volumes(ws: Raw) -> list[tuple[Raw, Raw]]:
+def _volumes(ws: Raw, release: Release) -> list[tuple[Raw, Raw]]:
     """Each volume with its mount in the main container."""
     pairs: list[tuple[Raw, Raw]] = []
     config = ws["inference"].get("config")
+    if not release.has_hub_models:
+        config = config or oldpodspecs.DEFAULT_CONFIG
     if config:
         volume = {"name": "config-volume", "configMap": {"name": config}}
         pairs.append((volume, {"name": "config-volume", "mountPath": "/mnt/config"}))
     pairs.append(_weights_volume(ws))
     memory = {"name": "dshm", "emptyDir": {"medium": "Memory"}}
     pairs.append((memory, {"name": "dshm", "mountPath": "/dev/shm"}))  # noqa: S108  a mount point
-    if ws["inference"].get("adapters"):
-        adapters = {"name": "adapter-volume", "emptyDir": {}}
-        pairs.append((adapters, {"name": "adapter-volume", "mountPath": "/mnt/adapter"}))
+    pairs += adapters.volumes(ws)
     return pairs
 
 
@@ -100,24 +114,10 @@ def _env(ws: Raw) -> list[Raw]:
     return env
 
 
-def _puller(adapter: Raw) -> Raw:
-    source = adapter.get("source") or {}
-    return {
-        "name": f"puller-{source.get('name', '')}",
-        "image": PULLER_IMAGE,
-        "command": [
-            "oras",
-            "pull",
-            source.get("image", ""),
-            "-o",
-            f"/mnt/adapter/{source.get('name', '')}",
-        ],
-        "volumeMounts": [{"name": "adapter-volume", "mountPath": "/mnt/adapter"}],
-    }
-
-
-def command_line(ws: Raw) -> str:
-    model, sku = workspaces.model(ws), machine(workspaces.instance_type(ws))
+def command_line(ws: Raw, ground: Ground) -> str:
+    model, sku = workspaces.model(ws), ground.sku
+    if not ground.release.has_hub_models:
+        return oldpodspecs.command_line(ws, sku)
     if not workspaces.is_vllm(ws):
         return _transformers_command(model, sku)
     command = _vllm_command(ws, model, sku)
@@ -185,11 +185,11 @@ def _parallelism(ws: Raw, model: Preset, sku: Sku) -> dict[str, str]:
     return parallel
 
 
-def _probes(ws: Raw) -> Raw:
+def _probes(ws: Raw, release: Release) -> Raw:
     health = {"httpGet": {"path": "/health", "port": workspaces.PORT, "scheme": "HTTP"}}
     startup_threshold = math.ceil(workspaces.model(ws).startup_minutes * 60 / 10)
     startup: Raw = health | _timing(period=10, failures=startup_threshold)
-    if workspaces.has_benchmark(ws):
+    if release.has_benchmark and workspaces.has_benchmark(ws):
         startup = {"exec": {"command": _benchmark_command(ws)}}
         startup |= _timing(period=10, failures=startup_threshold, timeout=600)
     if workspaces.is_vllm(ws) and workspaces.target_nodes(ws) > 1:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,13 @@ class Containers:
     restarts: int = 0
     last_state: Raw | None = None
     init_done: int = 0
+    # Of the init container whose turn it is; without a state it runs.
+    init_state: Raw | None = None
+    init_last_state: Raw | None = None
+    init_restarts: int = 0
+    # Of containers that differ from the others, by name.
+    states: Mapping[str, Raw] = field(default_factory=dict)
+    phase: str = ""
 
 
 def waiting(reason: str, message: str = "") -> Raw:
@@ -66,6 +74,69 @@ def last_state(pod: Raw) -> Raw | None:
     return main_status(pod).get("lastState") or None
 
 
+def init_position(pod: Raw) -> int:
+    """Which init container's turn it is."""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return next((i for i, each in enumerate(statuses) if not each["ready"]), len(statuses))
+
+
+def _init_status(pod: Raw, position: int) -> Raw:
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return statuses[position] if position < len(statuses) else {}
+
+
+def init_restarts(pod: Raw, position: int) -> int:
+    return _init_status(pod, position).get("restartCount", 0)
+
+
+def init_last_state(pod: Raw, position: int) -> Raw | None:
+    return _init_status(pod, position).get("lastState") or None
+
+
+def init_started(pod: Raw, position: int) -> str | None:
+    state = _init_status(pod, position).get("state") or {}
+    return (state.get("running") or {}).get("startedAt")
+
+
+def _where(pod: Raw) -> str:
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+
+
+def back_off(pod: Raw, name: str, wait_s: float) -> str:
+    return f"back-off {wait_s:.0f}s restarting failed container={name} pod={_where(pod)}"
+
+
+def back_off_event(pod: Raw, name: str) -> str:
+    return f"Back-off restarting failed container {name} in pod {_where(pod)}"
+
+
+def evicted_status(pod: Raw, message: str, now: datetime) -> Raw:
+    """https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/"""
+    before = pod.get("status") or {}
+    failed = ("False", "PodFailed", "")
+    told = {"Ready": failed, "ContainersReady": failed, "PodScheduled": ("True", "", "")}
+    return {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": message,
+        "qosClass": before.get("qosClass", "BestEffort"),
+        "startTime": before.get("startTime") or rfc3339(now),
+        "conditions": _conditions(pod, told, now),
+        "containerStatuses": [
+            _evicted_container(each, now) for each in before.get("containerStatuses") or []
+        ],
+    }
+
+
+def _evicted_container(status: Raw, now: datetime) -> Raw:
+    started = ((status.get("state") or {}).get("running") or {}).get("startedAt", rfc3339(now))
+    state = terminated(
+        "Error", 137, started=started, finished=now, container_id=status.get("containerID", "")
+    )
+    return status | {"ready": False, "started": False, "state": state}
+
+
 def unschedulable_status(pod: Raw, message: str, now: datetime) -> Raw:
     told = {"PodScheduled": ("False", "Unschedulable", message)}
     status = dict(pod.get("status") or {})
@@ -79,7 +150,7 @@ def pod_status(pod: Raw, containers: Containers, now: datetime) -> Raw:
     is_initialized = containers.init_done >= len(inits)
     is_running = "running" in containers.state or containers.restarts > 0
     status = {
-        "phase": "Running" if is_running and is_initialized else "Pending",
+        "phase": containers.phase or ("Running" if is_running and is_initialized else "Pending"),
         "qosClass": before.get("qosClass", "BestEffort"),
         "hostIP": address("10.224", spec["nodeName"]),
         "hostIPs": [{"ip": address("10.224", spec["nodeName"])}],
@@ -159,9 +230,9 @@ def _container(pod: Raw, spec: Raw, containers: Containers) -> Raw:
         "ready": containers.is_ready,
         "restartCount": containers.restarts,
         "started": containers.is_started,
-        "state": containers.state,
+        "state": containers.states.get(spec["name"], containers.state),
     }
-    if "running" in containers.state or containers.last_state:
+    if "waiting" not in status["state"] or containers.last_state:
         identity = container_id(pod, spec["name"], containers.restarts)
         status |= {"imageID": image_id(image), "containerID": identity}
     return status
@@ -179,15 +250,20 @@ def _init_container(
     if is_done:
         state = terminated("Completed", 0, started=started, finished=now, container_id=identity)
         state = before if "terminated" in before else state
-    elif position == containers.init_done:
-        state = {"running": {"startedAt": started}}
+    is_turn = not is_done and position == containers.init_done
+    if is_turn:
+        state = containers.init_state or {"running": {"startedAt": started}}
     return {
         "name": spec["name"],
         "image": image,
         "imageID": image_id(image) if is_done else "",
-        "lastState": {},
+        "lastState": (containers.init_last_state or {}) if is_turn else {},
         "ready": is_done,
-        "restartCount": 0,
-        "started": False,
+        "restartCount": containers.init_restarts if is_turn else _restarts_of(known, position),
+        "started": is_turn and "running" in state,
         "state": state,
     }
+
+
+def _restarts_of(statuses: list[Raw], position: int) -> int:
+    return statuses[position].get("restartCount", 0) if position < len(statuses) else 0

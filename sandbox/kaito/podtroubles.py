@@ -51,41 +51,83 @@ def _containers(pod: Raw) -> Iterator[Raw]:
     yield from status.get("containerStatuses") or []
 
 
-def _told(pod: Raw, container: Raw, what: str) -> str:
-    return f"pod {pod['metadata']['name']} container {container['name']}: {what}"
-
-
 def _out_of_memory(pod: Raw) -> str | None:
     for container in _containers(pod):
         for moment in (container.get("state") or {}, container.get("lastState") or {}):
-            if (moment.get("terminated") or {}).get("reason") == "OOMKilled":
-                return _told(pod, container, "OOMKilled")
+            ended = moment.get("terminated") or {}
+            if ended.get("reason") == "OOMKilled":
+                return (
+                    f'container "{container["name"]}" was OOMKilled (exit code {ended["exitCode"]})'
+                    "; reduce memory usage or use a larger instance type"
+                )
     return None
 
 
-def _waiting_for(reasons: frozenset[str]) -> Finder:
+def _waiting_for(reasons: frozenset[str], words: str) -> Finder:
     def find(pod: Raw) -> str | None:
         for container in _containers(pod):
             waiting = (container.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in reasons:
-                text = f"{waiting['reason']}: {waiting.get('message', '')}"
-                return _told(pod, container, text)
+                said = f"{words} ({waiting['reason']}): {waiting.get('message', '')}"
+                return f'container "{container["name"]}" {said}'
         return None
 
     return find
 
 
+def _crash_loop(pod: Raw) -> str | None:
+    for container in _containers(pod):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") == "CrashLoopBackOff":
+            ended = (container.get("lastState") or {}).get("terminated")
+            said = f'container "{container["name"]}" is in CrashLoopBackOff'
+            if ended is None:
+                return said
+            detail = ended.get("message") or f"exit code {ended['exitCode']}"
+            return f"{said}; last termination: {detail}"
+    return None
+
+
+def _evicted(cause: str) -> Finder:
+    """`cause`: disk, memory, or nothing that KAITO tells apart."""
+
+    def find(pod: Raw) -> str | None:
+        status = pod.get("status") or {}
+        if status.get("phase") != "Failed" or status.get("reason") != "Evicted":
+            return None
+        name, message = pod["metadata"]["name"], status.get("message", "")
+        if _cause(message.lower()) != cause:
+            return None
+        if not cause:
+            return f'pod "{name}" was evicted: {message}'
+        return f'pod "{name}" evicted due to node {cause} pressure: {message}'
+
+    return find
+
+
+def _cause(message: str) -> str:
+    if "ephemeral-storage" in message or "disk" in message:
+        return "disk"
+    return "memory" if "memory" in message else ""
+
+
 def _unschedulable(pod: Raw) -> str | None:
-    for condition in (pod.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return f"pod {pod['metadata']['name']}: {condition.get('message', '')}"
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or []:
+        is_scheduling = condition["type"] == "PodScheduled" and condition["status"] == "False"
+        if is_scheduling and condition.get("reason") == "Unschedulable":
+            name, message = pod["metadata"]["name"], condition.get("message", "")
+            return f'pod "{name}" is unschedulable: {message}'
     return None
 
 
 _FINDERS: tuple[tuple[str, Finder], ...] = (
     ("ContainerOOMKilled", _out_of_memory),
-    ("ImagePullError", _waiting_for(IMAGE_REASONS)),
-    ("ContainerStartError", _waiting_for(START_REASONS)),
-    ("ContainerCrashLoopBackOff", _waiting_for(frozenset({"CrashLoopBackOff"}))),
+    ("ImagePullError", _waiting_for(IMAGE_REASONS, "image pull failed")),
+    ("ContainerStartError", _waiting_for(START_REASONS, "failed to start")),
+    ("ContainerCrashLoopBackOff", _crash_loop),
+    ("NodeDiskPressure", _evicted("disk")),
+    ("NodeMemoryPressure", _evicted("memory")),
+    ("PodEvicted", _evicted("")),
     ("Unschedulable", _unschedulable),
 )

@@ -66,6 +66,24 @@ _ALIASES = {preset.alias: preset for preset in PRESETS if preset.alias}
 _SKUS = {sku.name.lower(): sku for sku in SKUS}
 
 
+# Short names of KAITO 0.7 that later ones do not know, with the GiB of their weights.
+# https://github.com/kaito-project/kaito/tree/v0.7.0/presets/workspace/models
+OLD_WEIGHTS = {
+    "falcon-7b": 13.44,
+    "falcon-7b-instruct": 13.44,
+    "falcon-40b": 77.93,
+    "falcon-40b-instruct": 77.93,
+    "phi-2": 5.18,
+}
+NEWER = ("gemma-", "ministral-", "mistral-large-")
+
+
+def is_old_name(name: str) -> bool:
+    """Whether KAITO 0.7 has a preset of this name."""
+    lowered = name.lower()
+    return lowered in OLD_WEIGHTS or (is_alias(lowered) and not lowered.startswith(NEWER))
+
+
 def is_hub_id(name: str) -> bool:
     """`organisation/model`, the only other form that KAITO takes beside its short names."""
     owner, slash, model = name.partition("/")
@@ -91,7 +109,8 @@ def guess_preset(model_id: str) -> Preset:
 
     The real operator reads the size from huggingface.co; the sandbox has no network.
     """
-    weights = round(_parameters(model_id) * 2 / GIB, 2)
+    old = OLD_WEIGHTS.get(model_id.lower())
+    weights = old or round(_parameters(model_id) * 2 / GIB, 2)
     return Preset(
         name=model_id,
         alias=None,
@@ -99,8 +118,8 @@ def guess_preset(model_id: str) -> Preset:
         disk_gib=int(weights + 80),
         context=32768,
         kv_bytes=131072,
-        transformers=False,
-        tuning=False,
+        transformers=old is not None,
+        tuning=old is not None,
         architecture=None,
         quantization="",
         startup_minutes=max(30.0, min(180.0, 15 + 0.3 * weights)),

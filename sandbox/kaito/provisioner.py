@@ -8,17 +8,25 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.kaito import machines, pace, workspaces
+from sandbox.kaito.cloud import cloud_problem
+from sandbox.kaito.failures import (
+    CAPACITY,
+    GPU_PLUGIN,
+    NODE_NOT_READY,
+    SKU_UNAVAILABLE,
+    failure_of,
+)
+from sandbox.kaito.gpunodes import gpu_labels
 from sandbox.kaito.machines import Steps, done
 from sandbox.kaito.objects import claim_size
 from sandbox.kaito.presets import machine
 from sandbox.kaito.stages import Stage, stage_of, with_stage
-from sandbox.kaito.triggers import LOCATION, quota_refusal
-from sandbox.kaito.world import World
-from sandbox.resources import NODECLAIMS, NODES, PODS
+from sandbox.kaito.triggers import LOCATION
+from sandbox.kaito.world import World, workspace_of
+from sandbox.resources import NODECLAIMS, NODES, PODS, WORKSPACES
 
 MANAGER = "gpu-provisioner"
 COMPONENT = "karpenter"
-QUOTA_REASON = "SubscriptionQuotaReached"
 NOT_FOUND = ("Unknown", "NodeNotFound", "Node not registered with cluster")
 NOT_READY = ("Unknown", "NodeNotReady", "Node status is NotReady")
 
@@ -31,6 +39,7 @@ class Provisioner:
         self._moves = {
             "Launching": (pace.LAUNCH_S, self._launch),
             "LaunchFailed": (pace.LAUNCH_RETRY_S, self._launch),
+            "OutOfCapacity": (pace.CAPACITY_RETRY_S, self._give_up),
             "Registering": (pace.REGISTER_S, self._register),
             "Initializing": (pace.INITIALIZE_S, self._initialize),
             "Equipping": (pace.PLUGIN_S, self._equip),
@@ -78,14 +87,24 @@ class Provisioner:
             message += f", Message: {condition['message']}"
         self._world.recorder.record(claim, "Normal", condition["type"], message, COMPONENT)
 
+    def _failure(self, claim: Raw) -> str:
+        """What the claim's workspace asks for, at this moment."""
+        namespace, name = workspace_of(claim)
+        return failure_of(self._world.get(WORKSPACES, namespace, name))
+
     def _launch(self, claim: Raw, stage: Stage) -> float:
         sku = machine(claim_size(claim))
-        refusal = quota_refusal(sku)
-        if refusal is not None:
-            steps = {"Launched": ("False", QUOTA_REASON, refusal)}
-            self._write(claim, "LaunchFailed", steps, attempt=stage.attempt + 1)
-            self._world.recorder.record(claim, "Warning", "LaunchFailed", refusal, COMPONENT)
-            return pace.LAUNCH_RETRY_S
+        failure = self._failure(claim)
+        problem = cloud_problem(sku, failure)
+        if problem is not None:
+            reason, refusal = problem
+            is_scarce = failure in (CAPACITY, SKU_UNAVAILABLE)
+            told = "OutOfCapacity" if is_scarce else "LaunchFailed"
+            steps = {"Launched": ("False", reason, refusal)}
+            self._write(claim, told, steps, attempt=stage.attempt + 1)
+            event = "InsufficientCapacityError" if is_scarce else "LaunchFailed"
+            self._world.recorder.record(claim, "Warning", event, refusal, COMPONENT)
+            return pace.CAPACITY_RETRY_S if is_scarce else pace.LAUNCH_RETRY_S
         labels = claim["metadata"]["labels"] | {
             "node.kubernetes.io/instance-type": sku.name,
             "karpenter.sh/capacity-type": "on-demand",
@@ -104,6 +123,11 @@ class Provisioner:
         self._write(claim, "Registering", steps, more=made)
         return pace.REGISTER_S
 
+    def _give_up(self, claim: Raw, _stage: Stage) -> None:
+        """Karpenter deletes a claim that finds no room, and KAITO makes another: names churn."""
+        name = claim["metadata"]["name"]
+        self._world.store.delete(NODECLAIMS, None, name, manager=MANAGER)
+
     def _register(self, claim: Raw, _stage: Stage) -> float:
         name = machines.node_name(claim)
         if not self._world.exists(NODES, None, name):
@@ -118,6 +142,8 @@ class Provisioner:
         return pace.INITIALIZE_S
 
     def _initialize(self, claim: Raw, _stage: Stage) -> float | None:
+        if self._failure(claim) == NODE_NOT_READY:
+            return pace.HOLD_S
         sku, name = machine(claim_size(claim)), claim["status"]["nodeName"]
         node = self._world.get(NODES, None, name)
         if node is not None:
@@ -133,16 +159,19 @@ class Provisioner:
         self._write(claim, "Equipping" if sku.gpus else "Ready", steps)
         return pace.PLUGIN_S
 
-    def _equip(self, claim: Raw, _stage: Stage) -> None:
+    def _equip(self, claim: Raw, _stage: Stage) -> float | None:
+        if self._failure(claim) == GPU_PLUGIN:
+            return pace.HOLD_S
         sku, name = machine(claim_size(claim)), claim["status"]["nodeName"]
         node = self._world.get(NODES, None, name)
         if node is not None:
-            node["metadata"]["labels"]["accelerator"] = "nvidia"
+            node["metadata"]["labels"] |= {"accelerator": "nvidia"} | gpu_labels(sku)
             node = self._world.write(NODES, node, "kaito-workspace")
             amounts = machines.capacity(sku, with_gpu=True)
             status = node["status"] | {"capacity": amounts, "allocatable": amounts}
             self._world.write_status(NODES, node, status, "kubelet")
         self._write(claim, "Ready", {step: done(step) for step in machines.STEPS})
+        return None
 
     def _check_node(self, claim: Raw) -> None:
         """A Node that someone deletes takes its claim along, and so its VM."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.kaito.machines import is_node_ready
@@ -12,13 +12,13 @@ GPU = "nvidia.com/gpu"
 Raw = dict[str, Any]
 
 
-def choose_node(pod: Raw, nodes: Iterable[Raw], taken: set[str]) -> Raw | str:
-    """A node, or the scheduler's sentence on why there is none. `taken` have no GPU left."""
+def choose_node(pod: Raw, nodes: Iterable[Raw], used: Mapping[str, int]) -> Raw | str:
+    """A node, or the scheduler's sentence on why there is none; `used` GPUs by node."""
     refusals: dict[str, int] = {}
     count = 0
     for node in nodes:
         count += 1
-        reason = _refusal(pod, node, taken)
+        reason = _refusal(pod, node, used)
         if reason is None:
             return node
         refusals[reason] = refusals.get(reason, 0) + 1
@@ -33,7 +33,7 @@ def gpus_wanted(pod: Raw) -> int:
     )
 
 
-def _refusal(pod: Raw, node: Raw, taken: set[str]) -> str | None:
+def _refusal(pod: Raw, node: Raw, used: Mapping[str, int]) -> str | None:
     taint = _untolerated_taint(pod, node)
     if node["spec"].get("unschedulable"):
         return "node(s) were unschedulable"
@@ -45,7 +45,7 @@ def _refusal(pod: Raw, node: Raw, taken: set[str]) -> str | None:
         return "node(s) didn't match Pod's node affinity/selector"
     wanted = gpus_wanted(pod)
     available = int((node["status"].get("allocatable") or {}).get(GPU, 0))
-    if wanted > (0 if node["metadata"]["name"] in taken else available):
+    if wanted > available - used.get(node["metadata"]["name"], 0):
         return f"Insufficient {GPU}"
     return None
 

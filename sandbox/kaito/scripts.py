@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.kaito import logs, pace
+from sandbox.kaito import faultlogs, logs, pace, traininglogs
 from sandbox.kaito.podspecs import POD_INDEX_LABEL
 from sandbox.kaito.presets import Sku, machine
+from sandbox.kaito.probing import failing_probe
 from sandbox.kaito.serving import VLLM, Serving, serving_of
+from sandbox.kaito.tuning import trained_model
+
+STARTING = ("Downloading", "Stalled", "Loading", "Benchmarking", "BenchmarkFailing")
 
 Raw = dict[str, Any]
 
@@ -26,10 +30,20 @@ def script_of(pod: Raw, stage: str, length_s: float, size: str) -> list[Step]:
     """`size` is the instance type of the node."""
     serving = serving_of(pod["spec"]["containers"][0])
     if serving is None:
-        return []
-    lines = _lines(serving, stage, _joined(size, serving.nodes)) if is_leader(pod) else []
+        return [Step(line.at * length_s, line=line.text) for line in _training(pod, stage)]
+    lines: list[logs.Line] = []
+    if is_leader(pod):
+        lines = _lines(serving, stage, _joined(size, serving.nodes), length_s)
     steps = [Step(line.at * length_s, line=line.text) for line in lines]
     return sorted(steps + _probes(pod, serving, stage, length_s), key=lambda step: step.at_s)
+
+
+def _training(pod: Raw, stage: str) -> list[logs.Line]:
+    model = trained_model(pod)
+    if model is None or stage not in ("Training", "TrainingFailing"):
+        return []
+    is_failing = stage == "TrainingFailing"
+    return traininglogs.failed_training(model) if is_failing else traininglogs.training(model)
 
 
 def is_leader(pod: Raw) -> bool:
@@ -43,16 +57,36 @@ def _joined(size: str, nodes: int) -> Sku:
     return replace(sku, gpus=sku.gpus * nodes, gpu_memory_gib=sku.gpu_memory_gib * nodes)
 
 
-def _lines(serving: Serving, stage: str, sku: Sku) -> list[logs.Line]:
-    if stage == "Crashing":
-        return logs.gated_crash(serving)
+def _lines(serving: Serving, stage: str, sku: Sku, length_s: float) -> list[logs.Line]:
+    failing = _failing_lines(serving, stage, sku, length_s)
+    if failing is not None:
+        return failing
     if serving.dialect != VLLM:
         return _transformers_lines(serving, stage)
     if stage == "Downloading":
         return logs.vllm_download(serving)
     if stage == "Loading":
         return logs.vllm_load(serving, sku)
-    return logs.vllm_benchmark(serving, sku) if stage == "Benchmarking" else []
+    if stage.startswith("Benchmark"):
+        return logs.vllm_benchmark(serving, sku, fails=stage == "BenchmarkFailing")
+    return []
+
+
+def _failing_lines(
+    serving: Serving, stage: str, sku: Sku, length_s: float
+) -> list[logs.Line] | None:
+    if stage == "Crashing":
+        return faultlogs.gated_crash(serving)
+    if stage == "OutOfMemory":  # the kernel kills without a word, in the middle of loading
+        loading = logs.vllm_load(serving, sku) if serving.dialect == VLLM else []
+        return (loading or logs.transformers_load(serving))[:5]
+    if stage == "OutOfGpuMemory":
+        return faultlogs.gpu_memory_crash(serving, sku)
+    if stage == "Failing":
+        return faultlogs.engine_crash(serving)
+    if stage == "Killed":
+        return faultlogs.killed(serving)
+    return faultlogs.stalled_download(length_s) if stage == "Stalled" else None
 
 
 def _transformers_lines(serving: Serving, stage: str) -> list[logs.Line]:
@@ -68,9 +102,11 @@ def serving_lines(pod: Raw) -> list[str]:
 
 
 def _probes(pod: Raw, serving: Serving, stage: str, length_s: float) -> list[Step]:
-    if stage not in ("Downloading", "Loading", "Benchmarking"):
-        return []
-    failure = _probe_failure(pod, serving, stage)
+    if stage == "Unprobed":
+        failing = failing_probe(pod, serving)
+        failure = failing[1] if failing else None
+    else:
+        failure = _probe_failure(pod, serving, stage) if stage in STARTING else None
     if failure is None:
         return []
     times = int(length_s / pace.PROBE_EVERY_S)
@@ -82,12 +118,12 @@ def _probe_failure(pod: Raw, serving: Serving, stage: str) -> str | None:
     container = pod["spec"]["containers"][0]
     kind = "startupProbe" if "startupProbe" in container else "readinessProbe"
     probe = container.get(kind)
-    if probe is None or (stage == "Benchmarking" and kind == "startupProbe"):
+    if probe is None or (stage.startswith("Benchmark") and kind == "startupProbe"):
         return None
     said = kind.removesuffix("Probe").capitalize()
     if "httpGet" not in probe:
         return f"{said} probe failed: "  # its output goes to the log of process 1 instead
-    if serving.dialect == VLLM and stage == "Downloading":
+    if serving.dialect == VLLM and stage in ("Downloading", "Stalled"):
         return f"{said} probe failed: HTTP probe failed with statuscode: 404"
     target = f"{(pod.get('status') or {}).get('podIP', '')}:{probe['httpGet'].get('port')}"
     path = probe["httpGet"].get("path", "/")

@@ -13,6 +13,7 @@ from sandbox.cluster import Cluster
 from sandbox.kaito import systems
 from sandbox.kaito.control import make_engine, virtual_world
 from sandbox.kaito.engine import VirtualClock
+from sandbox.kaito.releases import Edition
 from sandbox.kaito.triggers import SLOW_ANNOTATION
 from sandbox.resources import NAMESPACES, WORKSPACES
 
@@ -37,36 +38,44 @@ def add_base_namespaces(cluster: Cluster) -> None:
             cluster.store.create(NAMESPACES, namespace(name), manager=MANAGER)
 
 
-def plant(cluster: Cluster) -> None:
+def plant(cluster: Cluster, edition: Edition) -> None:
     """For a new cluster only. Leaves the clock of the store as it was."""
     store, today = cluster.store, cluster.clock.now()
     past = VirtualClock(today - CLUSTER_SINCE)
     store.now = past.now
     try:
-        _furnish(cluster, past.now())
-        _act_out(cluster, past, today)
+        _furnish(cluster, edition, past.now())
+        _act_out(cluster, edition, past, today)
     finally:
         store.now = cluster.clock.now
-    store.create(WORKSPACES, on_its_way(), manager=MANAGER)
+    if edition.makes_nodes:
+        store.create(WORKSPACES, on_its_way(), manager=MANAGER)
 
 
-def _furnish(cluster: Cluster, now: datetime) -> None:
+def _furnish(cluster: Cluster, edition: Edition, now: datetime) -> None:
     add_base_namespaces(cluster)
     for name in NAMES:
         cluster.store.create(NAMESPACES, namespace(name), manager=MANAGER)
-    for resource, obj in systems.objects(now):
+    for resource, obj in systems.objects(now, edition):
         cluster.store.create(resource, obj, manager="kube-apiserver")
 
 
-def _act_out(cluster: Cluster, past: VirtualClock, today: datetime) -> None:
-    world = virtual_world(cluster, past.now)
-    engine = make_engine(world)
-    plan = [
+def _plan(edition: Edition) -> list[tuple[timedelta, Raw, timedelta]]:
+    """How long ago, what, and how long it is acted out."""
+    if not edition.makes_nodes:
+        return [(READY_SINCE, on_own_nodes(), TO_READY)]
+    quota = out_of_quota(with_secret=not edition.release.has_hub_models)
+    return [
         (READY_SINCE, ready_preset(), TO_READY),
         (CPU_SINCE, cpu_model(), TO_READY),
-        (QUOTA_SINCE, out_of_quota(), QUOTA_SINCE),
+        (QUOTA_SINCE, quota, QUOTA_SINCE),
     ]
-    for ago, workspace, lasting in plan:
+
+
+def _act_out(cluster: Cluster, edition: Edition, past: VirtualClock, today: datetime) -> None:
+    world = virtual_world(cluster, past.now, edition)
+    engine = make_engine(world)
+    for ago, workspace, lasting in _plan(edition):
         past.moment = today - ago
         cluster.store.create(WORKSPACES, workspace, manager=MANAGER)
         engine.run_until(past, today - ago + lasting)
@@ -114,13 +123,27 @@ def on_its_way() -> Raw:
     return workspace
 
 
-def out_of_quota() -> Raw:
+def on_own_nodes() -> Raw:
+    """Where KAITO makes no nodes: on the two that the cluster has."""
+    workspace = ready_preset()
+    workspace["resource"] = {
+        "count": 1,
+        "labelSelector": {"matchLabels": {"agentpool": systems.GPU_POOL}},
+    }
+    return workspace
+
+
+def out_of_quota(*, with_secret: bool = False) -> Raw:
+    """KAITO 0.7 admits it only with a token."""
+    inference = _preset("llama-3.3-70b-instruct")
+    if with_secret:
+        inference["preset"]["presetOptions"] = {"modelAccessSecret": "hf"}
     return _workspace(
         "default",
         "llama-3-3-70b",
         "Standard_ND96isr_H200_v5",
         {"apps": "llama-3-3-70b"},
-        inference=_preset("llama-3.3-70b-instruct"),
+        inference=inference,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox.kaito.presets import find_preset
+from sandbox.kaito.releases import CURRENT, engine_version
+from sandbox.kaito.workspaces import PORT
 
 VLLM, TRANSFORMERS, CHAT = "vllm", "tfs", "chat008"
 LOADING = "vllm-loading"
@@ -27,9 +29,14 @@ class Serving:
     model_id: str  # a Hugging Face id, or a path in the container
     dtype: str = "auto"
     nodes: int = 1
+    port: int = PORT
+    adapters: tuple[str, ...] = ()
+    engine: str = CURRENT.engine_version
 
     def url(self, model_url: str) -> str:
-        return f"{model_url.rstrip('/')}/{self.dialect}/{quote(self.name, safe='')}"
+        """Names of adapters follow that of the model, each after a semicolon."""
+        names = ";".join([self.name, *self.adapters])
+        return f"{model_url.rstrip('/')}/{self.dialect}/{quote(names, safe='')}"
 
     def loading_url(self, model_url: str) -> str:
         """vLLM's stand-in, which holds the port while weights are downloaded."""
@@ -40,7 +47,7 @@ class Serving:
         return not self.model_id.startswith("/")
 
 
-def serving_of(container: Raw) -> Serving | None:
+def serving_of(container: Raw, adapters: tuple[str, ...] = ()) -> Serving | None:
     """None: whatever runs there, it is not one of KAITO's servers."""
     line = " ".join([*(container.get("command") or []), *(container.get("args") or [])])
     if "vllm/inference_api.py" in line:
@@ -52,6 +59,9 @@ def serving_of(container: Raw) -> Serving | None:
             model_id=model_id,
             dtype=flag(line, "dtype") or "auto",
             nodes=int(flag(line, "pipeline-parallel-size") or 1),
+            port=int(flag(line, "port") or PORT),
+            adapters=adapters if "--enable-lora" in line else (),
+            engine=engine_version(container.get("image") or ""),
         )
     if "tfs/inference_api.py" in line:
         return _transformers(line, container.get("image") or "")

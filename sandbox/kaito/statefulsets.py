@@ -10,8 +10,11 @@ from typing import Any
 
 from sandbox.kaito import workspaces
 from sandbox.kaito.objects import one_of, owned
-from sandbox.kaito.podspecs import POD_INDEX_LABEL, preset_pod_spec
+from sandbox.kaito.podspecs import POD_INDEX_LABEL, Ground, preset_pod_spec
 from sandbox.kaito.triggers import SLOW_ANNOTATION
+
+# The letters that Kubernetes makes names of: none that could spell a word.
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 Raw = dict[str, Any]
 
@@ -27,15 +30,19 @@ TOLERATIONS = [
 ]
 
 
-def stateful_set(ws: Raw) -> Raw:
-    return _template_set(ws) if workspaces.template(ws) is not None else _preset_set(ws)
+def stateful_set(ws: Raw, ground: Ground) -> Raw:
+    if workspaces.template(ws) is not None:
+        return _template_set(ws)
+    return _preset_set(ws, ground)
 
 
-def _preset_set(ws: Raw) -> Raw:
+def _preset_set(ws: Raw, ground: Ground) -> Raw:
     labels = {workspaces.NAME_LABEL: ws["metadata"]["name"]}
     template = {
         "metadata": {"labels": labels},
-        "spec": preset_pod_spec(ws) | {"tolerations": copy.deepcopy(TOLERATIONS)} | _affinity(ws),
+        "spec": preset_pod_spec(ws, ground)
+        | {"tolerations": copy.deepcopy(TOLERATIONS)}
+        | affinity(ws),
     }
     built = _set(ws, template)
     revision = workspaces.annotation(ws, workspaces.REVISION_ANNOTATION) or "1"
@@ -58,7 +65,7 @@ def _template_set(ws: Raw) -> Raw:
     }
     spec = template.setdefault("spec", {})
     spec.pop("affinity", None)
-    spec.update(_affinity(ws))
+    spec.update(affinity(ws))
     spec["tolerations"] = [*(spec.get("tolerations") or []), *copy.deepcopy(TOLERATIONS)]
     return _set(ws, template)
 
@@ -91,7 +98,7 @@ def _default_pod_spec(spec: Raw) -> None:
     spec.setdefault("securityContext", {})
 
 
-def _affinity(ws: Raw) -> Raw:
+def affinity(ws: Raw) -> Raw:
     labels = workspaces.match_labels(ws)
     if not labels:
         return {}
@@ -100,10 +107,10 @@ def _affinity(ws: Raw) -> Raw:
     return {"affinity": {"nodeAffinity": required}}
 
 
-def updated_stateful_set(existing: Raw, ws: Raw) -> Raw | None:
-    """What KAITO changes of a preset's set after an edit: never the command line.
+def updated_workload(existing: Raw, built: Raw, ws: Raw) -> Raw | None:
+    """What KAITO changes of a preset's workload after an edit: never command line or replicas.
 
-    None when the set was made from this revision already. Templates are not rolled out at all.
+    None when it was made from this revision already. Templates are not rolled out at all.
     """
     revision = workspaces.annotation(ws, workspaces.REVISION_ANNOTATION)
     if workspaces.template(ws) is not None:
@@ -111,7 +118,7 @@ def updated_stateful_set(existing: Raw, ws: Raw) -> Raw | None:
     known = (existing["metadata"].get("annotations") or {}).get(workspaces.REVISION_ANNOTATION)
     if known == revision:
         return None
-    updated, wanted = copy.deepcopy(existing), stateful_set(ws)["spec"]["template"]["spec"]
+    updated, wanted = copy.deepcopy(existing), built["spec"]["template"]["spec"]
     spec = updated["spec"]["template"]["spec"]
     for field in ("env", "volumeMounts"):
         spec["containers"][0][field] = wanted["containers"][0].get(field, [])
@@ -136,16 +143,7 @@ def pod(owner: Raw, ordinal: int, revision: str) -> Raw:
         "generateName": f"{metadata['name']}-",
         "namespace": metadata["namespace"],
         "labels": labels,
-        "ownerReferences": [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
+        "ownerReferences": [owned_by(owner, "apps/v1", "StatefulSet")],
     }
     if template["metadata"].get("annotations"):
         built["annotations"] = template["metadata"]["annotations"]
@@ -153,6 +151,18 @@ def pod(owner: Raw, ordinal: int, revision: str) -> Raw:
     if owner["spec"].get("serviceName"):
         spec["subdomain"] = owner["spec"]["serviceName"]
     return {"metadata": built, "spec": spec, "status": {"phase": "Pending", "qosClass": qos(spec)}}
+
+
+def owned_by(owner: Raw, api_version: str, kind: str) -> Raw:
+    """The reference that a controller puts into what it makes."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def qos(spec: Raw) -> str:

@@ -5,14 +5,10 @@ Pure: names in, a verdict out. The texts are those of Azure, Hugging Face and co
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-
-from sandbox.kaito.presets import Sku
 
 SLOW_ANNOTATION = "sandbox.kaitoweb/extra-download-seconds"
 LOCATION = "eastus"
-EXHAUSTED_SIZE = re.compile(r"^standard_nd\d+isr_h200_v5$", re.IGNORECASE)
 GATED = ("meta-llama/", "google/gemma-3-")
 MISSING_TAG = "does-not-exist"
 
@@ -42,22 +38,6 @@ class ImageProblem:
         return f"rpc error: code = {self.code} desc = {self.detail}"
 
 
-def quota_refusal(sku: Sku) -> str | None:
-    """Azure's text for a size whose family has no quota left in the pretended subscription."""
-    if not EXHAUSTED_SIZE.match(sku.name):
-        return None
-    return (
-        "creating instance failed: OperationNotAllowed: Operation could not be completed as it "
-        f"results in exceeding approved {sku.family} Cores quota. Additional details - "
-        f"Deployment Model: Resource Manager, Location: {LOCATION}, Current Limit: 0, "
-        f"Current Usage: 0, Additional Required: {sku.vcpus}, (Minimum) New Limit Required: "
-        f"{sku.vcpus}. Setup Alerts when Quota reaches threshold. Learn more at "
-        "https://aka.ms/quotamonitoringalerting . Submit a request for Quota increase in the Azure "
-        "portal. Please read more about quota limits at "
-        "https://docs.microsoft.com/en-us/azure/azure-supportability/per-vm-quota-requests"
-    )
-
-
 def is_gated(model_id: str) -> bool:
     return model_id.lower().startswith(GATED)
 
@@ -72,11 +52,16 @@ def hub_refusal(model_id: str, *, has_token: bool) -> str | None:
     return None
 
 
+def is_unknown_host(host: str) -> bool:
+    """The name that nothing may ever have: https://www.rfc-editor.org/rfc/rfc2606"""
+    return host.endswith(".invalid")
+
+
 def image_problem(image: str) -> ImageProblem | None:
     host, _, _ = image.partition("/")
     _, _, tag = image.rpartition(":")
     full = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": '
-    if host.split(":")[0].endswith(".invalid"):
+    if is_unknown_host(host.split(":")[0]):
         lookup = f"dial tcp: lookup {host.split(':')[0]}: no such host"
         return ImageProblem(
             "Unknown", f'{full}failed to do request: Head "https://{host}": {lookup}'

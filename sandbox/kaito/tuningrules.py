@@ -8,10 +8,13 @@ from typing import Any
 from sandbox.kaito import workspaces
 from sandbox.kaito.adapterrules import image_errors, source_errors
 from sandbox.kaito.fielderrors import Errors, generic, invalid, missing, via
-from sandbox.kaito.presets import is_valid_name
+from sandbox.kaito.presets import is_old_name, is_valid_name
+from sandbox.kaito.releases import Release
+from sandbox.kaito.trainingrules import config_problem
 
 METHODS = ("lora", "qlora")
 CONFIG_KEY = "training_config.yaml"
+RELEASE_NAMESPACE = "kaito-workspace"
 
 Raw = dict[str, Any]
 Lookup = Callable[[str, str], Raw | None]
@@ -31,7 +34,7 @@ def resource_errors(ws: Raw) -> Errors:
     return errors
 
 
-def tuning_errors(ws: Raw, lookup: Lookup) -> Errors:
+def tuning_errors(ws: Raw, lookup: Lookup, release: Release) -> Errors:
     tuning = ws["tuning"]
     errors: Errors = []
     method = tuning.get("method") or ""
@@ -40,7 +43,7 @@ def tuning_errors(ws: Raw, lookup: Lookup) -> Errors:
     errors += _config_errors(tuning, ws["metadata"].get("namespace") or "default", lookup)
     errors += via("Input", source_errors(tuning.get("input") or {}))
     errors += via("Output", _output_errors(tuning.get("output") or {}))
-    return errors + _preset_errors(tuning.get("preset"))
+    return errors + _preset_errors(tuning.get("preset"), release)
 
 
 def update_errors(tuning: Raw, old: Raw) -> Errors:
@@ -59,27 +62,31 @@ def update_errors(tuning: Raw, old: Raw) -> Errors:
     return errors
 
 
-def _preset_errors(preset: Raw | None) -> Errors:
+def _preset_errors(preset: Raw | None, release: Release) -> Errors:
     if preset is None:
         return [missing("Preset")]
     name = preset.get("name") or ""
-    if not is_valid_name(name):
+    if not (is_valid_name(name) if release.has_hub_models else is_old_name(name)):
         return [invalid(f"Unsupported tuning preset name {name}", "presetName")]
     return []
 
 
 def _config_errors(tuning: Raw, namespace: str, lookup: Lookup) -> Errors:
-    """A named ConfigMap must exist with its key; without a name KAITO brings its own template."""
-    name = tuning.get("config")
-    if not name:
-        return []
-    config_map = lookup(namespace, name)
+    """A named ConfigMap must exist; without a name the operator's own template counts."""
+    method = (tuning.get("method") or "").lower()
+    name = tuning.get("config") or f"{method}-params-template"
+    config_map = lookup(namespace if tuning.get("config") else RELEASE_NAMESPACE, name)
     if config_map is None:
+        if not tuning.get("config") and method not in METHODS:
+            return []
         why = f"ConfigMap '{name}' specified in 'config' not found in namespace '{namespace}'"
     elif CONFIG_KEY not in (config_map.get("data") or {}):
         why = f"{CONFIG_KEY} in ConfigMap"
     else:
-        return []
+        problem = config_problem(config_map["data"][CONFIG_KEY], name, method)
+        if problem is None:
+            return []
+        why = problem
     return [generic(f"Failed to evaluate validateConfigMap: {why}", "Config")]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
 from typing import Any
 
+from sandbox.clock import parse_time
 from sandbox.kaito import pace, statefulsets, workspaces
+from sandbox.kaito.deployments import template_hash
 from sandbox.kaito.podstatus import is_ready
 from sandbox.kaito.world import World
 from sandbox.resources import PODS, SERVICES, STATEFULSETS
@@ -18,7 +18,6 @@ SERVICE_COMPONENT = "service-controller"
 CLOUD_MANAGER = "cloud-controller-manager"
 PUBLIC_NET = "203.0.113"  # a range for documentation, RFC 5737
 LABEL_LIMIT = 63
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 Raw = dict[str, Any]
 
@@ -39,13 +38,45 @@ class StatefulSets:
         if len(revision) > LABEL_LIMIT:
             self._tell_too_long(owner, revision)
             return pace.LAST_BACKOFF_S
+        again_s = None
         for ordinal in range(wanted):
             pod = self._ensure_pod(owner, ordinal, revision)
+            if not _is_mine(owner, pod):
+                self._release(owner, pod)
+                again_s = pace.LOOK_AGAIN_S
+            elif _is_failed(pod):
+                again_s = self._replace(owner, pod)
             if not is_parallel and not is_ready(pod):
                 break
         self._trim(owner, wanted)
         self._roll(owner, wanted, revision)
         self._write_status(owner, wanted, revision)
+        return again_s
+
+    def _release(self, owner: Raw, pod: Raw) -> None:
+        """A pod that lost the labels of its set is let go, but it keeps the name that the next one
+        would need."""
+        metadata = pod["metadata"]
+        if metadata.get("ownerReferences"):
+            pod["metadata"]["ownerReferences"] = []
+            self._world.write(PODS, pod, MANAGER)
+        message = (
+            f"create Pod {metadata['name']} in StatefulSet {owner['metadata']['name']} failed error: "
+            f'pods "{metadata["name"]}" already exists'
+        )
+        self._world.recorder.record(owner, "Warning", "FailedCreate", message, SET_COMPONENT)
+
+    def _replace(self, owner: Raw, pod: Raw) -> float | None:
+        """A failed pod is deleted, and a new one of its name is made."""
+        times = [each["lastTransitionTime"] for each in pod["status"].get("conditions") or []]
+        left_s = self._world.left_s(parse_time(max(times)), pace.RECREATE_S) if times else 0.0
+        if left_s:
+            return left_s
+        metadata = owner["metadata"]
+        name = f"{metadata['namespace']}/{metadata['name']}"
+        said = f"StatefulSet {name} is recreating failed Pod {pod['metadata']['name']}"
+        self._world.recorder.record(owner, "Warning", "RecreatingFailedPod", said, SET_COMPONENT)
+        self._delete(owner, pod)
         return None
 
     def _tell_too_long(self, owner: Raw, revision: str) -> None:
@@ -110,7 +141,11 @@ class StatefulSets:
         self._world.recorder.record(owner, "Normal", reason, message, SET_COMPONENT)
 
     def _write_status(self, owner: Raw, wanted: int, revision: str) -> None:
-        pods = [pod for pod in self._pods(owner, wanted) if not workspaces.is_deleting(pod)]
+        pods = [
+            pod
+            for pod in self._pods(owner, wanted)
+            if not workspaces.is_deleting(pod) and _is_mine(owner, pod)
+        ]
         ready = sum(is_ready(pod) for pod in pods)
         updated = sum(
             pod["metadata"]["labels"].get("controller-revision-hash") == revision for pod in pods
@@ -132,10 +167,14 @@ class StatefulSets:
         self._world.write_status(STATEFULSETS, owner, status, MANAGER)
 
 
-def template_hash(owner: Raw) -> str:
-    text = json.dumps(owner["spec"]["template"], sort_keys=True)
-    number = int(hashlib.sha256(text.encode()).hexdigest(), 16)
-    return "".join(ALPHABET[number // 27**place % 27] for place in range(10))
+def _is_mine(owner: Raw, pod: Raw) -> bool:
+    wanted = owner["spec"]["selector"].get("matchLabels") or {}
+    return wanted.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+def _is_failed(pod: Raw) -> bool:
+    is_failed = (pod.get("status") or {}).get("phase") == "Failed"
+    return is_failed and not workspaces.is_deleting(pod)
 
 
 class Services:

@@ -61,6 +61,10 @@ def preset_name(ws: Raw) -> str:
     return ((inference(ws) or {}).get("preset") or {}).get("name") or ""
 
 
+def tuning_preset(ws: Raw) -> str:
+    return ((ws.get("tuning") or {}).get("preset") or {}).get("name") or ""
+
+
 def access_secret(ws: Raw) -> str:
     preset = (inference(ws) or {}).get("preset") or {}
     return (preset.get("presetOptions") or {}).get("modelAccessSecret") or ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from sandbox.cluster import Cluster
 from sandbox.kaito import workspaces
 from sandbox.kaito.events import Recorder
-from sandbox.resources import NODECLAIMS, NODES, PODS, STATEFULSETS, Resource
-from sandbox.store import Event
+from sandbox.kaito.indexes import Index
+from sandbox.kaito.releases import Edition
+from sandbox.resources import NODECLAIMS, NODES, PODS, WORKSPACES, Resource
 
 SHORTEST_S = 0.001
+NODEPOOL_LABEL = "karpenter.sh/nodepool"
 
 Raw = dict[str, Any]
 Name = tuple[str, str]
@@ -22,20 +23,29 @@ Name = tuple[str, str]
 class World:
     """`now` and `speed` are the cluster's own, but for the seeds, whose past is acted out."""
 
-    def __init__(self, cluster: Cluster, *, now: Callable[[], datetime], speed: float) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        now: Callable[[], datetime],
+        speed: float,
+        edition: Edition | None = None,
+    ) -> None:
         self.cluster = cluster
         self.store = cluster.store
         self.now = now
         self.speed = speed
+        self.edition = edition or Edition()
         self.started = now()
         self.recorder = Recorder(cluster.store, now)
-        self._claims: dict[Name, set[str]] = defaultdict(set)
-        for stored in self.store.snapshot_of(NODECLAIMS):
-            self._claims[workspace_of(stored.object)].add(stored.object["metadata"]["name"])
-        self.store.listeners.append(self._index_claims)
+        self._claims = Index(self.store, NODECLAIMS, workspace_of)
+        self._pods = Index(self.store, PODS, _pod_owner)
+        self._placed = Index(self.store, PODS, lambda pod: pod["spec"].get("nodeName"))
+        self._own_nodes = Index(self.store, NODES, _is_own)
 
     def close(self) -> None:
-        self.store.listeners.remove(self._index_claims)
+        for index in (self._claims, self._pods, self._placed, self._own_nodes):
+            index.close()
 
     def elapsed_s(self, since: datetime) -> float:
         """In the sandbox's seconds."""
@@ -53,24 +63,41 @@ class World:
         return self.store.peek(resource, namespace, name) is not None
 
     def claims_of(self, namespace: str, name: str) -> list[Raw]:
-        """Node claims of one workspace, oldest name first."""
-        found = [self.get(NODECLAIMS, None, each) for each in sorted(self._claims[namespace, name])]
+        """Copies of the node claims of one workspace."""
+        names = self._claims.names((namespace, name))
+        found = [self.get(NODECLAIMS, None, each) for _, each in names]
         return [claim for claim in found if claim is not None]
 
-    def nodes_of(self, namespace: str, name: str) -> list[Raw]:
-        names = [
-            (claim.get("status") or {}).get("nodeName") for claim in self.claims_of(namespace, name)
-        ]
+    def nodes_of(self, ws: Raw) -> list[Raw]:
+        """Copies of the nodes made for a workspace, and of those without a maker that fit its
+        labels: the cluster's own, which KAITO counts too."""
+        metadata, labels = ws["metadata"], workspaces.match_labels(ws)
+        claims = self.claims_of(metadata["namespace"], metadata["name"])
+        names = [(claim.get("status") or {}).get("nodeName") for claim in claims]
+        if labels or not self.edition.makes_nodes:
+            names += [
+                node["metadata"]["name"]
+                for node in self._own_nodes.objects(True)
+                if labels.items() <= node["metadata"].get("labels", {}).items()
+            ]
         nodes = [self.get(NODES, None, node) for node in names if node]
         return [node for node in nodes if node is not None]
 
-    def siblings(self, namespace: str, name: str) -> list[Raw]:
+    def is_node_made(self, node: Raw) -> bool:
+        return NODEPOOL_LABEL in (node["metadata"].get("labels") or {})
+
+    def pods_of(self, namespace: str, name: str) -> list[Raw]:
         """The pods of a workspace. Shared objects: read them, never change them."""
-        owner = self.store.peek(STATEFULSETS, namespace, name)
-        replicas = owner.object["spec"].get("replicas", 1) if owner else 0
-        names = [f"{name}-{ordinal}" for ordinal in range(replicas)]
-        found = [self.store.peek(PODS, namespace, each) for each in names]
-        return [stored.object for stored in found if stored is not None]
+        return self._pods.objects((namespace, name))
+
+    def pods_on(self, node: str) -> list[Raw]:
+        """Shared objects, as of `pods_of`."""
+        return self._placed.objects(node)
+
+    def workspace_of_pod(self, pod: Raw) -> Raw | None:
+        owner = _pod_owner(pod)
+        found = self.store.peek(WORKSPACES, *owner) if owner else None
+        return found.object if found else None
 
     def write_status(self, resource: Resource, obj: Raw, status: Raw, manager: str) -> Raw:
         """Returns the object as stored. The status is whole: what is not in it is gone."""
@@ -86,15 +113,6 @@ class World:
         metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
         return self.store.update(resource, obj | {"metadata": metadata}, manager=manager)
 
-    def _index_claims(self, event: Event) -> None:
-        if event.resource.key != NODECLAIMS.key:
-            return
-        claims = self._claims[workspace_of(event.object)]
-        if event.type == "DELETED":
-            claims.discard(event.object["metadata"]["name"])
-        else:
-            claims.add(event.object["metadata"]["name"])
-
 
 def workspace_of(obj: Raw) -> Name:
     """Namespace and name of the workspace that a node claim or node is for; empty if none."""
@@ -103,6 +121,16 @@ def workspace_of(obj: Raw) -> Name:
         labels.get(workspaces.NAMESPACE_LABEL, ""),
         labels.get(workspaces.NAME_LABEL, ""),
     )
+
+
+def _pod_owner(pod: Raw) -> Name | None:
+    name = (pod["metadata"].get("labels") or {}).get(workspaces.NAME_LABEL)
+    return (pod["metadata"]["namespace"], name) if name else None
+
+
+def _is_own(node: Raw) -> bool | None:
+    """The cluster's own nodes, which no provisioner made."""
+    return None if NODEPOOL_LABEL in (node["metadata"].get("labels") or {}) else True
 
 
 def controller_of(obj: Raw, kind: str) -> Name | None:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from sandbox import knobs
 from sandbox.app import build_cluster, serving
 from sandbox.cluster import Cluster
+from sandbox.kaito.releases import PROVISIONERS, RELEASES, edition_of
 from sandbox.kubeconfig import remove_kubeconfigs, write_kubeconfigs
 
 
@@ -26,6 +27,15 @@ class Command(BaseCommand):
         parser.add_argument("--speed", type=float, default=1.0, help="how fast deployments move")
         parser.add_argument("--model-url", help="where `manage.py sandbox_model` listens")
         parser.add_argument("--knobs", action="store_true", help="serve the test knobs")
+        parser.add_argument(
+            "--kaito-version", choices=RELEASES, default="0.12", help="(default: %(default)s)"
+        )
+        parser.add_argument(
+            "--node-provisioner",
+            choices=PROVISIONERS,
+            default=PROVISIONERS[0],
+            help="byo: KAITO makes no nodes (default: %(default)s)",
+        )
         parser.add_argument("--no-seed", action="store_true", help="begin with an empty cluster")
 
     def handle(self, *args: object, **options: object) -> None:
@@ -41,6 +51,7 @@ class Command(BaseCommand):
             speed=speed,
             model_url=str(model_url) if model_url else None,
             seed=not options["no_seed"],
+            edition=edition_of(str(options["kaito_version"]), str(options["node_provisioner"])),
         )
         if options["knobs"]:
             knobs.install(cluster)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.certificates import Certificate, new_certificate
 from sandbox.cluster import Cluster
 from sandbox.kaito.control import make_engine, virtual_world
-from sandbox.kaito.crd import CRDS
+from sandbox.kaito.crd import crds
 from sandbox.kaito.engine import VirtualClock
+from sandbox.kaito.releases import Edition
 from sandbox.resources import EVENTS, NAMESPACES, PODS, WORKSPACES
 
 START = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
@@ -66,15 +69,27 @@ def changed(obj: Raw, changes: dict[str, Any]) -> Raw:
     return copied
 
 
+@functools.cache
+def certificate() -> Certificate:
+    """One for all: making one takes longer than most plays."""
+    return new_certificate()
+
+
 class Theatre:
     """The controllers on virtual time: `run(seconds)` acts out what happens, at once."""
 
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        self.cluster = cluster or Cluster(model_url="http://models")
+    def __init__(
+        self,
+        cluster: Cluster | None = None,
+        *,
+        edition: Edition = Edition(),  # noqa: B008  frozen
+    ) -> None:
+        self.edition = edition
+        self.cluster = cluster or Cluster(model_url="http://models", certificate=certificate())
         self.store = self.cluster.store
         self.clock = VirtualClock(START if cluster is None else datetime.now(UTC))
         self.store.now = self.clock.now
-        for crd in CRDS:
+        for crd in crds(edition):
             self.cluster.install_crd(crd)
         if not self.store.peek(NAMESPACES, None, "default"):
             self.store.create(NAMESPACES, {"metadata": {"name": "default"}, "spec": {}}, manager="")
@@ -84,7 +99,7 @@ class Theatre:
         self.raise_curtain()
 
     def raise_curtain(self) -> None:
-        self.world = virtual_world(self.cluster, self.clock.now)
+        self.world = virtual_world(self.cluster, self.clock.now, self.edition)
         self.engine = make_engine(self.world)
         self.engine.enqueue_all()
 

@@ -7,6 +7,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from sandbox.app import build_cluster
+from sandbox.kaito import systems
 from sandbox.kaito.admission import denial, validate_create, validate_update
 from sandbox.kaito.fielderrors import render
 from sandbox.kaito.presets import SKUS
@@ -15,6 +16,9 @@ from sandbox.server import make_app
 from tests.sandbox.kaito.builders import changed, preset_workspace, template_workspace
 
 CONFIG = "inference_config.yaml"
+TEMPLATES = {
+    name: {key: text} for name, key, text in systems.CONFIGS if key == "training_config.yaml"
+}
 H100 = "Standard_NC40ads_H100_v5"
 TRANSFORMERS = {"kaito.sh/runtime": "transformers"}
 KNOWN_SIZES = " ".join(sorted(sku.name for sku in SKUS))
@@ -27,7 +31,8 @@ LABEL_RULE = (
 
 def config_maps(text):
     data = {} if text is None else {CONFIG: text}
-    return lambda namespace, name: {"data": data} if name == "config" else None
+    found = {"config": data} | TEMPLATES
+    return lambda namespace, name: {"data": found[name]} if name in found else None
 
 
 def errors_of(workspace, config=""):

@@ -125,7 +125,13 @@ def waiting(reason):
     return {"waiting": {"reason": reason, "message": "m"}}
 
 
-KILLED = {"terminated": {"reason": "OOMKilled"}}
+def evicted(message):
+    status = {"phase": "Failed", "reason": "Evicted", "message": message}
+    return {"metadata": {"name": "phi-0"}, "status": status}
+
+
+ENDED = {"terminated": {"reason": "Error", "exitCode": 1}}
+KILLED = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,35 @@ def test_trouble_is_found_in_kaitos_order(pods, reason):
     assert (found.reason if found else None) == reason
 
 
-def test_trouble_names_pod_and_container():
-    found = trouble_of([pod(waiting("ErrImagePull"))])
-
-    assert found.message == "pod phi-0 container main: ErrImagePull: m"
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (pod(waiting("ErrImagePull")), 'container "main" image pull failed (ErrImagePull): m'),
+        (
+            pod(waiting("CreateContainerError")),
+            'container "main" failed to start (CreateContainerError): m',
+        ),
+        (
+            pod(waiting("CrashLoopBackOff"), last=ENDED),
+            'container "main" is in CrashLoopBackOff; last termination: exit code 1',
+        ),
+        (
+            pod(last=KILLED),
+            'container "main" was OOMKilled (exit code 137); reduce memory usage or use a larger '
+            "instance type",
+        ),
+        (pod(unschedulable="0/1 nodes"), 'pod "phi-0" is unschedulable: 0/1 nodes'),
+        (
+            evicted("The node was low on resource: ephemeral-storage."),
+            'pod "phi-0" evicted due to node disk pressure: The node was low on resource: '
+            "ephemeral-storage.",
+        ),
+        (
+            evicted("The node was low on resource: memory."),
+            'pod "phi-0" evicted due to node memory pressure: The node was low on resource: memory.',
+        ),
+        (evicted("PIDs ran out."), 'pod "phi-0" was evicted: PIDs ran out.'),
+    ],
+)
+def test_trouble_is_told_in_kaitos_words(seen, said):
+    assert trouble_of([seen]).message == said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.clock import parse_time
-from sandbox.kaito.podspecs import BASE_IMAGE
+from sandbox.kaito.releases import CURRENT
 from sandbox.resources import (
     CONFIGMAPS,
     CONTROLLERREVISIONS,
@@ -168,7 +168,7 @@ def test_pod_of_a_preset():
     assert pod["spec"]["nodeName"] == node["metadata"]["name"]
     assert node["metadata"]["labels"]["node.kubernetes.io/instance-type"] == A100
     assert node["metadata"]["labels"]["accelerator"] == "nvidia"
-    assert (main["name"], main["image"]) == ("phi", BASE_IMAGE)
+    assert (main["name"], main["image"]) == ("phi", CURRENT.base_image)
     assert main["resources"]["limits"] == {"nvidia.com/gpu": "1"}
     assert "--served-model-name=phi-4-mini-instruct" in main["command"][2]
     assert theatre.workspace()["status"]["workerNodes"] == [node["metadata"]["name"]]

@@ -37,35 +37,35 @@ def pod(gpus=1, **spec):
 
 
 def test_pod_goes_to_a_fitting_node():
-    assert choose_node(pod(), [node("n1", gpus=0), node("n2")], set())["metadata"]["name"] == "n2"
+    assert choose_node(pod(), [node("n1", gpus=0), node("n2")], {})["metadata"]["name"] == "n2"
 
 
 @pytest.mark.parametrize(
-    ("nodes", "taken", "said"),
+    ("nodes", "used", "said"),
     [
-        ([], set(), "0/0 nodes are available: no nodes."),
-        ([node(gpus=0)], set(), "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
-        ([node()], {"n1"}, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
+        ([], {}, "0/0 nodes are available: no nodes."),
+        ([node(gpus=0)], {}, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
+        ([node()], {"n1": 1}, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
         (
             [node(labels={"apps": "x"}), node(labels={"apps": "y"})],
-            set(),
+            {},
             "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
         ),
         (
             [node(taints=[{"key": "t", "effect": "NoSchedule"}]), node(unschedulable=True)],
-            set(),
+            {},
             "0/2 nodes are available: 1 node(s) had untolerated taint {t: }, 1 node(s) were "
             "unschedulable.",
         ),
-        ([node(conditions=[])], set(), "0/1 nodes are available: 1 node(s) were not ready."),
+        ([node(conditions=[])], {}, "0/1 nodes are available: 1 node(s) were not ready."),
     ],
 )
-def test_pod_that_fits_nowhere_is_told_why(nodes, taken, said):
-    assert choose_node(pod(), nodes, taken) == said
+def test_pod_that_fits_nowhere_is_told_why(nodes, used, said):
+    assert choose_node(pod(), nodes, used) == said
 
 
 def test_pod_without_gpus_may_share_a_node():
-    assert choose_node(pod(gpus=0), [node()], {"n1"})["metadata"]["name"] == "n1"
+    assert choose_node(pod(gpus=0), [node()], {"n1": 1})["metadata"]["name"] == "n1"
 
 
 @pytest.mark.parametrize(
