@@ -9,9 +9,10 @@ https://github.com/kubernetes/client-go/blob/v0.34.0/tools/cache/reflector.go
 from clusters.watching.events import Alive, Gone, Listed, Seen, Stale, WatchEvent
 from clusters.watching.pausing import Bell
 from clusters.watching.reflector import poll, watch
-from clusters.watching.timing import Timing
+from clusters.watching.timing import USUAL, Timing
 
 __all__ = [
+    "USUAL",
     "Alive",
     "Bell",
     "Gone",

@@ -288,6 +288,7 @@ class _Reflector:
     def _pause(self, error: ClusterError, heard: int) -> Iterator[WatchEvent]:
         if isinstance(error, NotFound):  # what comes back under this name has a history of its own
             self.version = ""
+        self.alive_at = float("-inf")  # the next word is news again
         delay = self.backoff.delay(error)
         words = "%s: %s (%s) Next try in %.1f s."
         logger.info(words, self.target.plural, error.message, error.reason, delay)

@@ -125,7 +125,7 @@ def test_session_stops_by_itself_when_fenced_out(real_database, sandbox):
     with supervising() as supervisor:
         supervisor.step()
         (watched,) = supervisor._sessions.values()
-        wait_until(lambda: watched.health._streams["workspaces"].state == "ok")
+        wait_until(lambda: watched.health._kinds["workspaces"].worst.state == "ok")
         WatchLease.objects.update(token=99)
 
         create(cluster, "too-late")
@@ -218,7 +218,7 @@ def test_credentials_that_cannot_be_opened_are_told(real_database, sandbox):
     with supervising() as supervisor:
         supervisor.step()
         (watched,) = supervisor._sessions.values()
-        wait_until(lambda: watched.health._streams["pulse"].error)
+        wait_until(lambda: watched.health._refusal.error)
         watched.write_health()
 
     cluster.refresh_from_db()

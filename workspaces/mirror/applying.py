@@ -58,10 +58,13 @@ def recheck(*, cluster: Cluster, token: int) -> None:
 
 def known_versions(cluster: Cluster, target: Target) -> dict[str, str]:
     """uid → resourceVersion of what the mirror holds of `target`, so that a list tells only what is new."""
-    rows_of = _kept(cluster, target)
+    rows_of, namespace = _kept(cluster, target), "namespace"
     if target.kind == EVENTS.kind:
         remembered = timezone.now() - EVENTS_LIVE
         rows_of = ClusterEvent.objects.filter(cluster=cluster, last_at__gte=remembered)
+        namespace = "workspace_namespace"
+    if target.namespace:
+        rows_of = rows_of.filter(**{namespace: target.namespace})
     return dict(rows_of.values_list("uid", "resource_version"))
 
 

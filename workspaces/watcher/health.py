@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,10 +16,10 @@ from clusters import leases
 from clusters.errors import ClusterError, Denied, NotFound
 from clusters.models import Cluster, ClusterState
 from clusters.targets import WORKSPACES, Target
-from clusters.watching import Listed, Stale, WatchEvent
+from clusters.watching import Alive, Listed, Stale, WatchEvent
 from workspaces import feed
 
-PULSE = "pulse"  # the plain question whether the API server is there, beside the streams
+PULSE = "pulse"  # whether the API server is there, beside the streams
 DETAIL_LIMIT = 256  # characters of the cluster's own words that are kept for each stream
 
 
@@ -27,6 +28,7 @@ class _Stream:
     state: str = "starting"  # then ok or stale
     since: datetime = field(default_factory=timezone.now)
     error: ClusterError | None = None
+    polling: bool = False
 
     def turn(self, state: str, error: ClusterError | None = None) -> None:
         if state != self.state:
@@ -40,7 +42,28 @@ class _Stream:
             error = self.error
             told |= {"error": error.message, "reason": error.reason, "status": error.status}
             told["detail"] = error.detail[:DETAIL_LIMIT]
-        return told
+        return told | ({"polling": True} if self.polling else {})
+
+
+@dataclass(slots=True)
+class _Kind:
+    """A kind of objects: one stream for all, or one for each namespace that may be seen."""
+
+    whole: _Stream = field(default_factory=_Stream)
+    parts: dict[str, _Stream] = field(default_factory=dict)
+
+    def stream(self, namespace: str) -> _Stream | None:
+        """None for a namespace that is no longer followed."""
+        return self.parts.get(namespace) if namespace else self.whole
+
+    @property
+    def worst(self) -> _Stream:
+        """What can be said of all of it."""
+        order = ("stale", "starting", "ok")
+        return min(self.parts.values(), key=lambda s: order.index(s.state), default=self.whole)
+
+    def as_json(self) -> dict[str, Any]:
+        return self.worst.as_json() | ({"namespaces": sorted(self.parts)} if self.parts else {})
 
 
 class Health:
@@ -48,18 +71,24 @@ class Health:
 
     def __init__(self, targets: tuple[Target, ...]) -> None:
         self._lock = threading.Lock()
-        self._streams = {target.plural: _Stream() for target in targets} | {PULSE: _Stream()}
+        self._kinds = {target.plural: _Kind() for target in targets}
+        self._pulse = _Stream()
+        self._refusal = _Stream()  # of the workspaces, when the pulse is told before their watch is
         self._contact: datetime | None = None
         self._listed: datetime | None = None
         self._written: dict[str, Any] = {}
 
     def note(self, event: WatchEvent) -> None:
-        stream = self._streams[event.target.plural]
+        stream = self._kinds[event.target.plural].stream(event.target.namespace)
+        if stream is None:
+            return
         with self._lock:
             if isinstance(event, Stale):
                 stream.turn("stale", event.error)
                 return
             self._contact = timezone.now()
+            if isinstance(event, Alive):
+                stream.polling = event.polling
             # What was stale is well again only when it is complete, or goes on from where it was.
             if isinstance(event, Listed) or stream.state == "stale":
                 stream.turn("ok")
@@ -67,10 +96,25 @@ class Health:
                 self._listed = self._contact
 
     def note_pulse(self, error: ClusterError | None) -> None:
+        """Who refuses is there: that is no word against the pulse, but against what can be seen."""
+        refused = isinstance(error, Denied | NotFound)
         with self._lock:
-            self._streams[PULSE].turn("stale" if error else "ok", error)
-            if error is None:
+            self._refusal.turn("stale" if refused else "ok", error if refused else None)
+            down = None if refused else error
+            self._pulse.turn("stale" if down else "ok", down)
+            if error is None or error.status:
                 self._contact = timezone.now()
+
+    def narrow(self, target: Target, namespaces: Iterable[str]) -> None:
+        """It is followed in these namespaces only; none: in all."""
+        with self._lock:
+            kind = self._kinds[target.plural]
+            kind.parts = {name: kind.parts.get(name, _Stream()) for name in namespaces}
+
+    def namespaces(self, target: Target) -> tuple[str, ...]:
+        """Where it is followed; empty: everywhere."""
+        with self._lock:
+            return tuple(sorted(self._kinds[target.plural].parts))
 
     def write(self, cluster: Cluster, token: int) -> None:
         """Bring the cluster's row up to date; tell the pages when more than the clock has moved."""
@@ -90,7 +134,7 @@ class Health:
         error = self._error()
         values: dict[str, Any] = {
             "state": self._state(error),
-            "streams": {name: stream.as_json() for name, stream in self._streams.items()},
+            "streams": self._streams(),
             "last_error": error.message if error else "",
         }
         if error:
@@ -101,10 +145,16 @@ class Health:
             values["last_list_at"] = self._listed
         return values
 
+    def _streams(self) -> dict[str, Any]:
+        told = {plural: kind.as_json() for plural, kind in self._kinds.items()}
+        if self._refusal.error and not self._kinds[WORKSPACES.plural].worst.error:
+            told[WORKSPACES.plural] |= self._refusal.as_json()
+        return told | {PULSE: self._pulse.as_json()}
+
     def _error(self) -> ClusterError | None:
         """The workspaces' own trouble comes first: it decides what the pages can show."""
-        names = (WORKSPACES.plural, PULSE)
-        return next((error for name in names if (error := self._streams[name].error)), None)
+        streams = (self._refusal, self._kinds[WORKSPACES.plural].worst, self._pulse)
+        return next((stream.error for stream in streams if stream.error), None)
 
     def _state(self, error: ClusterError | None) -> ClusterState:
         if isinstance(error, NotFound):
@@ -113,5 +163,5 @@ class Health:
             return ClusterState.DENIED
         if error:
             return ClusterState.UNREACHABLE
-        started = self._streams[WORKSPACES.plural].state == "ok"
+        started = self._kinds[WORKSPACES.plural].worst.state == "ok"
         return ClusterState.OK if started else ClusterState.UNKNOWN

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, connection
 
-from clusters import gateway, interrupts, leases, services, watching
-from clusters.errors import ClusterError, Denied, NotFound
+from clusters import leases, watching
 from clusters.models import Cluster
 from clusters.targets import (
     DEPLOYMENTS,
     EVENTS,
     JOBS,
-    NAMESPACES,
     NODECLAIMS,
     PODS,
     SERVICES,
@@ -24,9 +22,11 @@ from clusters.targets import (
     WORKSPACES,
     Target,
 )
-from clusters.watching import Seen, Stale, WatchEvent
-from workspaces import mirror, parsing
+from clusters.watching import Timing, WatchEvent
+from workspaces import mirror
+from workspaces.watcher.following import RETRY_S, Context, Follower
 from workspaces.watcher.health import Health
+from workspaces.watcher.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -40,23 +40,27 @@ TARGETS = (
     NODECLAIMS,
     EVENTS,
 )
-PULSE_S = 10.0  # a cluster that went silent is noticed after so long
-SLOW_BEATS = 3  # every so many: namespaces, and what time alone changes
-FINDINGS_BEATS = 60  # every so many, the first included: versions and rights
-RETRY_S = 2.0  # after a mistake of ours, or while the database is away
 
 
 class Session:
     """`is_lost` once another worker has taken over; then nothing more is written and stop() only tidies up."""
 
-    def __init__(self, cluster: Cluster, token: int, targets: tuple[Target, ...] = TARGETS) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        token: int,
+        targets: tuple[Target, ...] = TARGETS,
+        timing: Timing = watching.USUAL,
+    ) -> None:
         self.cluster = cluster
         self.token = token
         self.health = Health(targets)
         self.lost = threading.Event()
-        self._stop = threading.Event()
-        self._threads = [self._thread(target.plural, self._follow, target) for target in targets]
-        self._threads.append(self._thread("pulse", self._feel_pulse))
+        self._context = Context(cluster=cluster, health=self.health, take=self._take, timing=timing)
+        self._stop = self._context.stop
+        followers = {target.plural: Follower(self._context, target).run for target in targets}
+        runs = {**followers, "pulse": Pulse(self._context, self._recheck).run}
+        self._threads = [self._thread(name, run) for name, run in runs.items()]
 
     def start(self) -> None:
         logger.info("Watching %s, lease %d", self.cluster.name, self.token)
@@ -75,35 +79,16 @@ class Session:
     def write_health(self) -> None:
         self._guarded(lambda: self.health.write(self.cluster, self.token))
 
-    def _thread(self, name: str, run: Callable[..., None], *args: Target) -> threading.Thread:
+    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
         label = f"watch-{self.cluster.name}-{name}"
-        return threading.Thread(target=self._closing, args=(run, *args), name=label, daemon=True)
+        return threading.Thread(target=self._closing, args=(run,), name=label, daemon=True)
 
     @staticmethod
-    def _closing(run: Callable[..., None], *args: Target) -> None:
+    def _closing(run: Callable[[], None]) -> None:
         try:
-            run(*args)
+            run()
         finally:
             connection.close()
-
-    def _follow(self, target: Target) -> None:
-        while not self._stop.is_set():
-            try:
-                self._watch(target)
-            except ClusterError as error:  # credentials that cannot be opened
-                self.health.note(Stale(target=target, error=error, retry_in_s=PULSE_S))
-                self._stop.wait(PULSE_S)
-            except Exception:  # the top of the watch loop: a mistake of ours must not end it
-                logger.exception("Watch of %s in %s", target.plural, self.cluster.name)
-                connection.close()
-                self._stop.wait(RETRY_S)
-
-    def _watch(self, target: Target) -> None:
-        """What the mirror holds already is not told again; what changed meanwhile comes with the first list."""
-        known = mirror.known_versions(self.cluster, target)
-        api = gateway.for_cluster(self.cluster)
-        for events in _together(watching.watch(api, target, stop=self._stop, known=known)):
-            self._take(events)
 
     def _take(self, events: list[WatchEvent]) -> None:
         """Apply them. While the database is away it is tried again, since they would not come again;
@@ -136,53 +121,5 @@ class Session:
             self.lost.set()
             self._stop.set()
 
-    def _feel_pulse(self) -> None:
-        beats = 0
-        with interrupts.interruptible(self._stop):
-            while not self._stop.is_set():
-                try:
-                    self.health.note_pulse(self._beat(beats))
-                except Exception:  # the top of the watch loop
-                    logger.exception("Pulse of %s", self.cluster.name)
-                    connection.close()
-                beats += 1
-                self._stop.wait(PULSE_S)
-
-    def _beat(self, number: int) -> ClusterError | None:
-        """Ask whether the API server is there, and now and then for what no watch tells."""
-        try:
-            if number % FINDINGS_BEATS == 0:
-                services.refresh_findings(self.cluster)
-            else:
-                gateway.for_cluster(self.cluster).version()
-            if number % SLOW_BEATS == 0:
-                self._guarded(lambda: mirror.recheck(cluster=self.cluster, token=self.token))
-                self._read_namespaces()
-        except ClusterError as error:
-            return error
-        return None
-
-    def _read_namespaces(self) -> None:
-        """For the pickers; a cluster that hides its namespaces keeps what is known."""
-        try:
-            page = gateway.for_cluster(self.cluster).list(NAMESPACES, limit=0)
-        except (Denied, NotFound):
-            return
-        found = (parsing.text(parsing.at(item, "metadata", "name")) for item in page.items)
-        names = sorted(filter(None, found))
-        others = Cluster.objects.filter(pk=self.cluster.pk).exclude(namespaces=names)
-        others.update(namespaces=names)
-
-
-def _together(events: Iterator[WatchEvent]) -> Iterator[list[WatchEvent]]:
-    """The objects of a list in portions, everything else alone."""
-    portion: list[WatchEvent] = []
-    for event in events:
-        is_listed = isinstance(event, Seen) and event.listed
-        if is_listed:
-            portion.append(event)
-        if portion and (not is_listed or len(portion) == mirror.AT_ONCE):
-            yield portion
-            portion = []
-        if not is_listed:
-            yield [event]
+    def _recheck(self) -> None:
+        self._guarded(lambda: mirror.recheck(cluster=self.cluster, token=self.token))
