@@ -7,14 +7,17 @@ from typing import Any
 
 import orjson
 
-from sandbox import metadata, rolechecks, schemas, status
+from sandbox import crdchecks, decoding, kinds, metadata, rolechecks, schemas, status
 from sandbox.calls import Call
 from sandbox.cluster import AdmissionRequest
-from sandbox.registry import established
+from sandbox.definitions import is_condition_true
 from sandbox.resources import (
     CLUSTERROLEBINDINGS,
     CRDS,
     NAMESPACES,
+    NODES,
+    PODS,
+    PVCS,
     ROLEBINDINGS,
     SECRETS,
     SERVICES,
@@ -23,6 +26,7 @@ from sandbox.status import Cause
 
 Object = dict[str, Any]
 
+STATUS_KEPT = {NODES.key}  # a kubelet brings a node with its status
 SERVER_FIELDS = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
     "managedFields", "resourceVersion", "selfLink",
@@ -54,13 +58,14 @@ def check_kind(call: Call, obj: Object) -> None:
             f"the name of the object ({about['name']}) does not match the name on the URL "
             f"({call.name})"
         )
+    decoding.check(call.resource, obj)
 
 
 def prepare_new(call: Call, obj: Object) -> Object:
     """An object that is to be created: what only the server sets is dropped, defaults are set."""
     for name in SERVER_FIELDS:
         obj["metadata"].pop(name, None)
-    if call.resource.has_status and call.resource.is_custom:
+    if call.resource.has_status and call.resource.key not in STATUS_KEPT:
         obj.pop("status", None)
     defaults = DEFAULTS.get(call.resource.key)
     return defaults(call, obj) if defaults else obj
@@ -71,7 +76,7 @@ def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
 
     https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
     """
-    schema = call.resource.schema
+    schema = kinds.schema(call.resource)
     if schema is None:
         return obj
     unknown = schemas.prune(obj, schema)
@@ -80,21 +85,27 @@ def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
         raise _strict_error(call, unknown, patch)
     if unknown and validation == "Warn":
         call.warnings += [f'unknown field "{path}"' for path in unknown]
-    schemas.set_defaults(obj, schema)
+    if call.resource.is_custom:
+        schemas.set_defaults(obj, schema)
     return obj
 
 
 def check_object(call: Call, obj: Object, old: Object | None) -> None:
     causes = metadata.check_values(call.resource, obj["metadata"], is_new=old is None)
-    if call.resource.schema is not None:
-        causes += schemas.check(obj, call.resource.schema)
     causes += rolechecks.check(call.resource, obj, old)
+    causes += crdchecks.check(call.resource, obj, old)
+    schema = kinds.schema(call.resource)
+    if schema is not None and (call.resource.is_custom or old is None):
+        said = {cause.field for cause in causes}
+        causes += [cause for cause in schemas.check(obj, schema) if cause.field not in said]
     if causes:
         raise status.invalid(call.resource, obj["metadata"].get("name", ""), causes)
 
 
-def check_namespace(call: Call) -> None:
-    """Nothing is created in a namespace that is not there, or is going away."""
+def check_place(call: Call) -> None:
+    """Nothing is created of a kind, or in a namespace, that is not there or is going away."""
+    if call.resource.is_custom:
+        _check_definition(call)
     if call.namespace is None:
         return
     found = call.cluster.store.peek(NAMESPACES, None, call.namespace)
@@ -106,6 +117,16 @@ def check_namespace(call: Call) -> None:
             "terminated"
         )
         raise status.forbidden(call.resource.group, call.resource.plural, call.name, why)
+
+
+def _check_definition(call: Call) -> None:
+    found = call.cluster.store.peek(CRDS, None, call.resource.qualified)
+    if found is not None and is_condition_true(found.object, "Terminating"):
+        error = status.method_not_allowed()
+        error.status["message"] = (
+            "create not allowed while custom resource definition is terminating"
+        )
+        raise error
 
 
 def call_webhooks(call: Call, operation: str, obj: Object, old: Object | None) -> None:
@@ -165,16 +186,26 @@ def _service_defaults(call: Call, obj: Object) -> Object:
     return obj | {"status": {"loadBalancer": {}}}
 
 
+def _pod_defaults(call: Call, obj: Object) -> Object:
+    return obj | {"status": {"phase": "Pending", "qosClass": "BestEffort"}}
+
+
+def _claim_defaults(call: Call, obj: Object) -> Object:
+    return obj | {"status": {"phase": "Pending"}}
+
+
 def _binding_defaults(call: Call, obj: Object) -> Object:
     return rolechecks.set_defaults(obj)
 
 
 def _crd_defaults(call: Call, obj: Object) -> Object:
-    return established(obj, call.cluster.store)
+    return crdchecks.set_defaults(obj)
 
 
 DEFAULTS = {
     NAMESPACES.key: _namespace_defaults,
+    PODS.key: _pod_defaults,
+    PVCS.key: _claim_defaults,
     SECRETS.key: _secret_defaults,
     SERVICES.key: _service_defaults,
     CRDS.key: _crd_defaults,

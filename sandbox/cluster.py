@@ -15,10 +15,11 @@ from sandbox import roles
 from sandbox.auth import Authority, Identity
 from sandbox.certificates import Certificate, new_certificate
 from sandbox.clock import Clock, parse_time
+from sandbox.definitions import Definitions
 from sandbox.garbage import GarbageCollector
 from sandbox.logbook import LogBook
 from sandbox.rbac import Authorizer
-from sandbox.registry import Registry, established
+from sandbox.registry import Registry
 from sandbox.resources import CRDS, PODS, Resource
 from sandbox.servicetokens import ServiceTokens
 from sandbox.store import Event, Store
@@ -84,6 +85,7 @@ class Cluster:
         self.clock = clock or Clock()
         self.store = Store(now=self.clock.now)
         self.registry = Registry(self.store)
+        self.definitions = Definitions(self.store)
         self.garbage = GarbageCollector(self.store)
         self.authority = authority or Authority()
         self.service_tokens = ServiceTokens(self.store, self.authority.key, self.clock.now)
@@ -107,10 +109,9 @@ class Cluster:
 
     def install_crd(self, crd: dict[str, Any]) -> None:
         """Put a CRD into the store, unless it is there in this form."""
-        ready = established(crd, self.store)
         found = self.store.get(CRDS, None, crd["metadata"]["name"])
         if found is None:
-            self.store.create(CRDS, ready, manager="kaito")
+            self.store.create(CRDS, crd, manager="kaito")
         elif found["spec"] != crd["spec"]:
             self.store.update(CRDS, found | {"spec": crd["spec"]}, manager="kaito")
 

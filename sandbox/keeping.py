@@ -80,3 +80,4 @@ def load(cluster: Cluster, saved: dict[str, Any]) -> None:
     cluster.store.resume(saved["resourceVersion"] + VERSION_GAP)
     roles.plant(cluster.store)  # that which a state of an older sandbox lacks
     cluster.garbage.index_all()
+    cluster.definitions.settle_all()

@@ -6,12 +6,16 @@ snapshot brought it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from sandbox.clock import rfc3339
-from sandbox.resources import BUILT_IN, CRDS, Resource, resources_of
+from sandbox import schemas
+from sandbox.definitions import is_condition_true
+from sandbox.resources import BUILT_IN, CRDS, Resource, key_of, resources_of
 from sandbox.shapes import RootShape
 from sandbox.store import Event, Store
+
+Object = dict[str, Any]
 
 
 class Registry:
@@ -44,51 +48,42 @@ class Registry:
         return found
 
     def observe(self, event: Event) -> None:
-        if event.resource.key != CRDS.key:
+        if event.resource.key != CRDS.key or _changes_nothing(event):
             return
         self._forget(event.object)
-        if event.type == "DELETED":
-            self._delete_objects(event.object)
-        else:
+        if event.type != "DELETED":
             self.learn(event.object)
 
-    def learn(self, crd: dict[str, Any]) -> None:
+    def learn(self, crd: Object) -> None:
+        """Serve it, as soon as it is established; what is stored of it follows its schema."""
+        if not _is_served(crd):
+            return
         for row in resources_of(crd):
             self._rows[(row.group, row.version, row.plural)] = row
             if row.api_version == row.stored_api_version:
-                self._store.shapes[row.key] = RootShape("", row.schema)
+                self._store.shapes[row.key] = RootShape(row.schema)
+                self._store.rewrite(row, partial(_fitted, row))
 
-    def _forget(self, crd: dict[str, Any]) -> None:
-        key = (crd["spec"]["group"], crd["spec"]["names"]["plural"])
+    def _forget(self, crd: Object) -> None:
+        key = key_of(crd)
         self._rows = {path: row for path, row in self._rows.items() if row.key != key}
 
-    def _delete_objects(self, crd: dict[str, Any]) -> None:
-        for resource in resources_of(crd)[:1]:
-            for stored in self._store.snapshot_of(resource):
-                metadata = stored.object["metadata"]
-                self._store.delete(resource, metadata.get("namespace"), metadata["name"])
+
+def _changes_nothing(event: Event) -> bool:
+    if event.type != "MODIFIED" or event.old is None:
+        return False
+    old = event.old.object
+    return old["spec"] == event.object["spec"] and _is_served(old)
 
 
-def established(crd: dict[str, Any], store: Store) -> dict[str, Any]:
-    """The CRD with the status that its controllers would give it."""
-    now = rfc3339(store.now())
-    conditions = [
-        _condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
-        _condition(
-            "Established", "InitialNamesAccepted", "the initial names have been accepted", now
-        ),
-    ]
-    storage = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
-    names = crd["spec"]["names"]
-    status = {"conditions": conditions, "acceptedNames": names, "storedVersions": storage}
-    return crd | {"status": status}
+def _is_served(crd: Object) -> bool:
+    return is_condition_true(crd, "Established")
 
 
-def _condition(type_: str, reason: str, message: str, now: str) -> dict[str, str]:
-    return {
-        "type": type_,
-        "status": "True",
-        "lastTransitionTime": now,
-        "reason": reason,
-        "message": message,
-    }
+def _fitted(row: Resource, obj: Object) -> Object:
+    """As it is read from now on: an API server prunes and defaults what it reads from etcd."""
+    obj["apiVersion"] = row.api_version
+    if row.schema is not None:
+        schemas.prune(obj, row.schema)
+        schemas.set_defaults(obj, row.schema)
+    return obj

@@ -264,6 +264,11 @@ def by_path(group: str, version: str, plural: str) -> Resource | None:
     return _BY_PATH.get((group, version, plural))
 
 
+def key_of(crd: dict[str, Any]) -> Key:
+    """What the store files the objects of this CRD under."""
+    return (crd["spec"]["group"], crd["spec"]["names"]["plural"])
+
+
 def resources_of(crd: dict[str, Any]) -> list[Resource]:
     """One row for each version that the CRD serves."""
     spec = crd["spec"]

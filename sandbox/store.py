@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from sandbox import objects, status
+from sandbox import kinds, objects, status
 from sandbox.clock import rfc3339
 from sandbox.eventlog import Event, EventLog, undone
 from sandbox.fieldsets import flatten
 from sandbox.managed import Entry, after_update, decode, encode
 from sandbox.objects import Name, Object, Stored
 from sandbox.resources import Key, Resource
-from sandbox.shapes import BUILT_IN_SHAPE, Shape
+from sandbox.shapes import RootShape, Shape
 from sandbox.status import StatusError
 from sandbox.subscriptions import Subscription
 
@@ -33,7 +33,7 @@ class Store:
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self.now = now
         self.version = 1
-        self.shapes: dict[Key, Shape] = {}  # of custom kinds, from their schemas
+        self.shapes: dict[Key, Shape] = {}  # the registry puts those of custom kinds here
         self.listeners: list[Callable[[Event], None]] = []  # told at once, in order
         self._tables: dict[Key, dict[Name, Stored]] = {}
         self._order: dict[Key, list[Name]] = {}
@@ -78,7 +78,10 @@ class Store:
         return self._resources.values()
 
     def shape_of(self, resource: Resource) -> Shape:
-        return self.shapes.get(resource.key, BUILT_IN_SHAPE)
+        """Of the stored version."""
+        if resource.key not in self.shapes:
+            self.shapes[resource.key] = RootShape(kinds.schema(resource))
+        return self.shapes[resource.key]
 
     def _names(self, resource: Resource, namespace: str | None) -> Sequence[Name]:
         order = self._order.get(resource.key, [])
@@ -169,6 +172,14 @@ class Store:
             stored = objects.stored(obj, int(obj["metadata"]["resourceVersion"]))
             self._file(resource, stored, self._tables.get(resource.key, {}).get(stored.name))
 
+    def rewrite(self, resource: Resource, change: Callable[[Object], Object]) -> None:
+        """What is stored is read differently from now on; no version rises and nobody is told."""
+        table = self._tables.get(resource.key, {})
+        for name, before in table.items():
+            table[name] = objects.stored(change(before.copy()), before.version)
+        if resource.key in self._resources:
+            self._resources[resource.key] = resource
+
     def resume(self, version: int) -> None:
         """Go on counting from here; watches from before get 410."""
         self.version = version
@@ -243,6 +254,12 @@ class Store:
     def compact(self, version: int | None = None) -> None:
         """Forget events up to a version (default: all), as the watch cache does with time."""
         self._log.forget(self.version if version is None else version)
+
+    def end_subscriptions(self, key: Key) -> None:
+        """Of a kind that is no longer served; what they have not read yet they still get."""
+        for subscription in list(self._subscriptions):
+            if subscription.key == key:
+                subscription.close()
 
     def close_subscriptions(self) -> None:
         for subscription in list(self._subscriptions):

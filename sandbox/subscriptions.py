@@ -17,14 +17,14 @@ BACKLOG_LIMIT = 10_000
 
 class Subscription:
     def __init__(self, key: Key | None, among: set[Subscription]) -> None:
-        self._key = key
+        self.key = key
         self._among = among
         self._waiting: deque[Event] = deque()
         self._ready = asyncio.Event()
         self._closed = False
 
     def offer(self, event: Event) -> None:
-        if self._key is not None and event.resource.key != self._key:
+        if self.key is not None and event.resource.key != self.key:
             return
         if len(self._waiting) >= BACKLOG_LIMIT:
             self.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, apply, patches, protobuf, status
+from sandbox import admission, apply, kinds, patches, protobuf, status
 from sandbox.answers import in_version, object_answer
 from sandbox.auth import Attributes
 from sandbox.calls import Call, content_type, decode, decode_object, read_body
@@ -34,7 +34,7 @@ async def create(call: Call) -> web.Response:
         raise status.method_not_allowed()
     obj = await read_object(call)
     admission.check_kind(call, obj)
-    admission.check_namespace(call)
+    admission.check_place(call)
     return object_answer(call, _created(call, admission.prepare_new(call, obj)), 201)
 
 
@@ -173,7 +173,7 @@ def _first_apply(call: Call, config: Object, shape: Shape, mine: Entry) -> web.R
         )
         raise status.conflict(call.resource, call.name, why)
     _check_may_create(call)
-    admission.check_namespace(call)
+    admission.check_place(call)
     config = admission.prepare_new(call, config)
     created = apply.first_apply(config, shape=shape, mine=mine)
     return object_answer(call, _created(call, created), 201)
@@ -230,9 +230,7 @@ def _check_may_create(call: Call) -> None:
 
 def _shape(call: Call) -> Shape:
     """Of the version that was asked for; the store keeps that of the stored one."""
-    if call.resource.schema is None:
-        return call.cluster.store.shape_of(call.resource)
-    return RootShape("", call.resource.schema)
+    return RootShape(kinds.schema(call.resource))
 
 
 def _bad_patch_option(field: str, reason: str, message: str) -> status.StatusError:

@@ -2,14 +2,18 @@
 
 import pytest
 
+from sandbox import kinds
 from sandbox.fieldsets import compare, flatten, from_v1, owned_by_apply, spelled, to_v1
-from sandbox.shapes import BUILT_IN_SHAPE, RootShape
+from sandbox.shapes import RootShape
 from tests.sandbox.widgets import WIDGETS
 
-CUSTOM = RootShape("", WIDGETS.schema)
+CUSTOM = RootShape(WIDGETS.schema)
+OPEN = RootShape(None)
+POD = RootShape(kinds.built_in("Pod"))
+SERVICE = RootShape(kinds.built_in("Service"))
 
 
-def tree(obj, shape=BUILT_IN_SHAPE):
+def tree(obj, shape=POD):
     return to_v1(frozenset(flatten(obj, shape)))
 
 
@@ -19,7 +23,7 @@ def test_metadata_that_the_server_sets_is_nobodys():
     assert tree(obj) == {}
 
 
-@pytest.mark.parametrize("shape", [BUILT_IN_SHAPE, CUSTOM])
+@pytest.mark.parametrize("shape", [POD, CUSTOM, OPEN])
 def test_metadata_is_shared_piece_by_piece_whatever_the_kind(shape):
     metadata = {"labels": {"a": "b"}, "finalizers": ["f"], "ownerReferences": [{"uid": "u"}]}
 
@@ -27,7 +31,7 @@ def test_metadata_is_shared_piece_by_piece_whatever_the_kind(shape):
         "f:metadata": {
             "f:labels": {".": {}, "f:a": {}},
             "f:finalizers": {".": {}, 'v:"f"': {}},
-            "f:ownerReferences": {".": {}, 'k:{"uid":"u"}': {".": {}, "f:uid": {}}},
+            "f:ownerReferences": {".": {}, 'k:{"uid":"u"}': {}},
         }
     }
 
@@ -35,7 +39,6 @@ def test_metadata_is_shared_piece_by_piece_whatever_the_kind(shape):
 def test_lists_of_built_in_kinds_merge_by_their_keys():
     spec = {
         "containers": [{"name": "c", "ports": [{"containerPort": 80}], "args": ["-v", "x"]}],
-        "ports": [{"port": 80, "protocol": "UDP"}],
         "nodeSelector": {"a": "b"},
         "tolerations": [{"key": "k"}],
     }
@@ -54,13 +57,17 @@ def test_lists_of_built_in_kinds_merge_by_their_keys():
                 },
             },
             "f:nodeSelector": {},
-            "f:ports": {
-                ".": {},
-                'k:{"port":80,"protocol":"UDP"}': {".": {}, "f:port": {}, "f:protocol": {}},
-            },
             "f:tolerations": {},
         }
     }
+    served = {"spec": {"ports": [{"port": 80, "protocol": "UDP"}], "selector": {"a": "b"}}}
+    assert tree(served, SERVICE)["f:spec"] == {
+        ".": {},
+        "f:ports": {
+            ".": {}, 'k:{"port":80,"protocol":"UDP"}': {".": {}, "f:port": {}, "f:protocol": {}},
+        },
+        "f:selector": {},
+    }  # fmt: skip
 
 
 def test_a_custom_kind_follows_its_schema():
@@ -91,7 +98,7 @@ def test_empty_maps_and_lists_are_leaves():
 
 
 def test_an_apply_owns_leaves_and_list_items_but_no_maps():
-    flat = flatten({"spec": {"containers": [{"name": "c"}]}}, BUILT_IN_SHAPE)
+    flat = flatten({"spec": {"containers": [{"name": "c"}]}}, POD)
 
     assert to_v1(owned_by_apply(flat)) == {
         "f:spec": {"f:containers": {'k:{"name":"c"}': {".": {}, "f:name": {}}}}
@@ -99,7 +106,7 @@ def test_an_apply_owns_leaves_and_list_items_but_no_maps():
 
 
 def test_what_is_written_can_be_read_back():
-    paths = frozenset(flatten({"spec": {"containers": [{"name": "c"}], "x": 1}}, BUILT_IN_SHAPE))
+    paths = frozenset(flatten({"spec": {"containers": [{"name": "c"}], "x": 1}}, POD))
 
     assert from_v1(to_v1(paths)) == paths
 
@@ -114,11 +121,11 @@ def test_what_is_written_can_be_read_back():
         ({"a": 1}, {"a": {"b": 1}}, [".a.b"], [".a"], []),
         ({"a": 1}, {"a": True}, [], [".a"], []),
         ({"a": [1]}, {"a": [2]}, [], [".a"], []),
-        ({"finalizers": ["x"]}, {"finalizers": ["y"]}, ['.finalizers[="y"]'], [],
-         ['.finalizers[="x"]']),
+        ({"metadata": {"finalizers": ["x"]}}, {"metadata": {"finalizers": ["y"]}},
+         ['.metadata.finalizers[="y"]'], [], ['.metadata.finalizers[="x"]']),
     ],
 )  # fmt: skip
 def test_two_objects_are_compared_by_path(old, new, added, changed, removed):
-    found = compare(flatten(old, BUILT_IN_SHAPE), flatten(new, BUILT_IN_SHAPE))
+    found = compare(flatten(old, OPEN), flatten(new, OPEN))
 
     assert [[spelled(path) for path in paths] for paths in found] == [added, changed, removed]

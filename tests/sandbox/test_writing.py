@@ -358,11 +358,11 @@ async def test_a_crd_that_is_created_is_served(api, cluster):
     path = "/apis/example.org/v1/gadgets"
     before, _ = await api.call("GET", path)
 
-    _, created = await api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    await api.post(crds, crd)
+    created = await api.get(f"{crds}/gadgets.example.org")
     made, _ = await api.post(path, {"metadata": {"name": "g"}})
-    await api.call(
-        "DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.example.org"
-    )
+    await api.call("DELETE", f"{crds}/gadgets.example.org")
     after, _ = await api.call("GET", path)
 
     assert (before, made, after) == (404, 201, 404)
