@@ -222,5 +222,8 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "urllib3": {"level": "ERROR"},
         "django.request": {"level": "ERROR"},
+        # A sweep every two seconds is no news.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }

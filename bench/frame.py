@@ -1,0 +1,39 @@
+"""What benchmarks share with the tests of faults: Django, and the whole program as in production."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.faults.stack import Stack
+
+TIMES = {
+    "KAITOWEB_LEASE_S": "9",
+    "KAITOWEB_OPERATION_STALE_S": "8",
+    "KAITOWEB_DISPATCH_AFTER_S": "3",
+}
+
+
+def set_up() -> None:
+    """Before tests' tools are imported."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    import django
+
+    django.setup()
+
+
+@contextmanager
+def production(*, speed: float = 100, **options: str) -> Iterator[Stack]:
+    """The processes of docker-compose.yml on a real PostgreSQL and a real Valkey, with the times of production; `speed` is the sandbox's."""
+    set_up()
+    from tests.faults import stack as stacks
+
+    with tempfile.TemporaryDirectory(prefix="kaitoweb-bench-") as folder:
+        os.chmod(folder, 0o755)  # PostgreSQL runs as another user where this one is root
+        with stacks.running(Path(folder), speed=speed, **(TIMES | options)) as stack:
+            yield stack

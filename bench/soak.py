@@ -1,0 +1,210 @@
+"""An hour of changes: what leaks, and how late the page is. `python -m bench soak --minutes 60 --rate 20`.
+
+The production processes (tests/faults/stack.py) on PostgreSQL and Valkey. Somebody with kubectl changes workspaces at
+a steady rate, a person deploys and deletes, another looks at the list. At the end the invariants are checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+
+from bench import bulk, frame
+from bench.tables import ms, quantile, table
+
+if TYPE_CHECKING:
+    from tests.faults.stack import Stack
+
+WORKSPACES = 100
+ON_PAGE = 20  # of them stand on the first page of the list, and are timed
+SAMPLE_S = 10.0
+WISH_S = 15.0
+SPEED = 5.0  # of deployments: ready after five seconds; faster ones would be most of the changes
+WARM = 1 / 6  # of the run, in which caches fill; not in the slopes
+
+
+@dataclass
+class Run:
+    stack: Stack
+    begun: float = field(default_factory=time.monotonic)
+    memory: dict[str, list[tuple[float, float, int]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # process → (s, MB, file descriptors)
+    changed: list[tuple[float, str, int]] = field(default_factory=list)  # at, uid, version
+    count: int = 0
+    wishes: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench soak")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=20, help="changes a second")
+    asked = parser.parse_args(sys.argv[2:])
+    with frame.production(speed=SPEED) as stack:
+        run = _soak(stack, minutes=asked.minutes, rate=asked.rate)
+        _tell(run, asked.rate)
+
+
+def _soak(stack: Stack, *, minutes: float, rate: float) -> Run:
+    from tests.faults.processes import wait_until
+
+    with _admin(stack) as cluster:
+        for number in range(WORKSPACES):
+            made = cluster.post(_address(), json=bulk.workspace(f"a-{number:04d}"))
+            made.raise_for_status()
+    ready = "SELECT count(*) FROM workspaces_workspace WHERE phase = 'ready'"
+    wait_until(lambda: stack.postgres.count(ready) == WORKSPACES, limit_s=600, what="all are ready")
+    stack.observe()
+    run = Run(stack)
+    jobs = [
+        threading.Thread(target=job, args=args, name=job.__name__)
+        for job, args in ((_change, (run, rate)), (_wish, (run,)), (_sample, (run,)))
+    ]
+    for job in jobs:
+        job.start()
+    run.stopping.wait(minutes * 60)
+    run.stopping.set()
+    for job in jobs:
+        job.join()
+    return run
+
+
+def _change(run: Run, rate: float) -> None:
+    """At its times, as kubectl would; the times that were missed are caught up."""
+    with _admin(run.stack) as cluster:
+        for number in itertools.count():
+            if run.stopping.wait(max(0.0, run.begun + number / rate - time.monotonic())):
+                return
+            body = {"metadata": {"annotations": {"bench/change": str(number)}}}
+            answer = cluster.patch(
+                f"{_address()}/a-{number % WORKSPACES:04d}",
+                json=body,
+                headers={"Content-Type": "application/merge-patch+json"},
+            )
+            answer.raise_for_status()
+            run.count += 1
+            if number % WORKSPACES < ON_PAGE:
+                metadata = answer.json()["metadata"]
+                run.changed.append(
+                    (time.monotonic(), metadata["uid"], int(metadata["resourceVersion"]))
+                )
+
+
+def _wish(run: Run) -> None:
+    person = run.stack.sign_in()
+    for number in itertools.count():
+        name = f"wish-{number:04d}"
+        person.deploy(name)
+        if run.stopping.wait(WISH_S):
+            return
+        person.delete(name)
+        run.wishes += 2
+
+
+def _sample(run: Run) -> None:
+    while not run.stopping.wait(SAMPLE_S):
+        for name, pid in _pids(run.stack).items():
+            processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            resident = sum(_unshared(process) for process in processes) / 1e6
+            files = sum(process.num_fds() for process in processes)
+            run.memory[name].append((run.age, resident, files))
+
+
+def _unshared(process: psutil.Process) -> int:
+    """PostgreSQL's processes share their buffers, which would be counted once for each."""
+    try:
+        memory = process.memory_info()
+        return memory.rss - (memory.shared if process.name() == "postgres" else 0)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _pids(stack: Stack) -> dict[str, int]:
+    ours = {name: process.pid for name, process in stack.processes.items()}
+    return ours | {
+        "valkey": stack.valkey.process.pid,
+        "postgres": stack.postgres.process.pid,
+        "sandbox": stack.sandbox.pid,
+    }
+
+
+def _lags(run: Run) -> list[float]:
+    """From the cluster's answer to a change to the request whose answer shows it, or something newer."""
+    sightings = run.stack.observers["observer"].sightings
+    lags, start = [], 0
+    for at, uid, version in run.changed:
+        while start < len(sightings) and sightings[start].asked_at < at - 5:
+            start += 1
+        later = itertools.islice(sightings, start, None)
+        seen = next((s for s in later if s.versions.get(uid, 0) >= version), None)
+        if seen:
+            lags.append(max(0.0, seen.asked_at - at))
+    return lags
+
+
+def _slope(points: list[tuple[float, float]]) -> float:
+    """Least squares, in units an hour."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    over = sum((x - mean_x) * (y - mean_y) for x, y in points)
+    return 3600 * over / sum((x - mean_x) ** 2 for x, _ in points)
+
+
+def _tell(run: Run, rate: float) -> None:
+    minutes = run.age / 60
+    title = f"Soak: {minutes:.0f} minutes, {run.count:,} changes, {run.wishes} wishes"
+    rows = [_row(name, samples, run.age * WARM) for name, samples in run.memory.items()]
+    table(
+        title, ["process", "MB, first", "last", "most", "MB an hour", "files, first", "last"], rows
+    )
+    lags = _lags(run) or [math.inf]
+    table(
+        f"Change in the cluster to the page, at {run.count / run.age:.1f} changes a second of {rate:.0f} asked for",
+        ["p50", "p95", "p99", "most", "changes timed"],
+        [[*(ms(quantile(lags, q)) for q in (0.5, 0.95, 0.99)), ms(max(lags)), len(lags)]],
+    )
+    sys.stdout.flush()
+    run.stack.assert_invariants()
+    print("\nInvariants I1 to I6 hold.")
+
+
+def _row(name: str, samples: list[tuple[float, float, int]], warm_s: float) -> list[object]:
+    later = [sample for sample in samples if sample[0] >= warm_s] or samples
+    megabytes = [megabyte for _, megabyte, _ in later]
+    slope = _slope([(at, megabyte) for at, megabyte, _ in later])
+    return [
+        name,
+        *(f"{value:.0f}" for value in (megabytes[0], megabytes[-1], max(megabytes))),
+        f"{slope:+.1f}",
+        *(later[0][2], later[-1][2]),
+    ]
+
+
+def _admin(stack: Stack) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {stack.admin_token}"}
+    return httpx.Client(
+        base_url=stack.api_url,
+        headers=headers,
+        verify=stack.api_context,
+        trust_env=False,
+        timeout=30,
+    )
+
+
+def _address() -> str:
+    return f"{bulk.API}/namespaces/default/workspaces"
