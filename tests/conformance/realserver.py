@@ -59,10 +59,10 @@ class ApiServer:
     def kill(self) -> None:
         """As when its machine fails: connections are reset, nobody says goodbye."""
         self._end(signal.SIGKILL)
+        self.kubeconfig.unlink()
 
     def restart(self) -> None:
         self.kill()
-        self.kubeconfig.unlink()
         self.start()
 
     @contextlib.contextmanager
