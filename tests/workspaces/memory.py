@@ -5,6 +5,7 @@ import itertools
 
 from clusters import gateway
 from clusters.errors import Conflict, NotFound
+from clusters.gateway import Page
 
 
 class MemoryGateway:
@@ -15,6 +16,7 @@ class MemoryGateway:
 
     def __init__(self):
         self.objects = {}
+        self.events = []
         self.writes = []
         self.script = []
         self._numbers = itertools.count(1)
@@ -24,6 +26,10 @@ class MemoryGateway:
             return copy.deepcopy(self.objects[namespace, name])
         except KeyError:
             raise NotFound("NotFound", f"There is no {name}.", 404) from None
+
+    def list(self, target, *, limit=500, cont=""):
+        """Events only."""
+        return Page(items=copy.deepcopy(self.events), resource_version="1", cont="")
 
     def create(self, target, obj, *, dry_run=False):
         meta = obj["metadata"]

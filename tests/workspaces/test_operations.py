@@ -220,7 +220,10 @@ def test_unreachable_cluster_is_given_up_after_ten_minutes(api, wish):
     operations.carry_out(wish.pk)
 
     assert status(wish) == "failed"
-    assert wish.error == "The cluster did not answer in time. Given up after 21 attempts."
+    assert wish.error == (
+        "The cluster did not answer in time. Given up after 21 attempts. "
+        "It may have been carried out all the same: look before you ask for it again."
+    )
     assert outcomes() == ["requested", "failed"]
 
 
@@ -495,17 +498,6 @@ def test_sweep_takes_over_from_a_silent_worker(wish, sent, api):
     assert (status(wish), wish.lost_workers, sent) == ("queued", 1, [wish.pk])
     operations.carry_out(wish.pk)
     assert (status(wish), wish.attempts) == ("succeeded", 2)
-
-
-def test_sweep_quarantines_what_killed_three_workers(wish, sent):
-    for _ in range(3):
-        states.mark_running(wish.pk, worker="killed")
-        Operation.objects.update(heartbeat_at=Now() - timedelta(seconds=9))
-        operations.sweep()
-
-    assert status(wish) == "failed"
-    assert wish.error == "3 workers were lost while carrying this out; it is not tried again."
-    assert outcomes() == ["requested", "failed"]
 
 
 def test_sweep_leaves_finished_rows_alone(wish, sent, api):

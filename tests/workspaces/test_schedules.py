@@ -18,6 +18,7 @@ from tests.workspaces.builders import SPEC
 from workspaces import operations, services
 from workspaces.models import Operation
 from workspaces.operations import carrying, sweeping
+from workspaces.operations.states import UNSURE
 from workspaces.types import FINAL_STATUSES
 
 WISHES = 12
@@ -129,6 +130,7 @@ def test_every_wish_ends_once_and_changes_the_cluster_at_most_once(
         assert wish.error.partition(";")[0] == WORDS[wish.status]
         made = api.objects.get((wish.namespace, wish.name), {"metadata": {"uid": ""}})
         assert wish.status != "succeeded" or wish.uid == made["metadata"]["uid"] != ""
+        assert wish.status == "succeeded" or not made["metadata"]["uid"] or UNSURE in wish.error
     assert Operation.objects.count() == WISHES
     assert set(api.effects.values()) == {1}
     assert verify() == []

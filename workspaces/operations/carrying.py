@@ -7,12 +7,15 @@ import os
 import socket
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from clusters import gateway
 from clusters.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unreachable
 from clusters.targets import WORKSPACES
 from workspaces import parsing
-from workspaces.models import Operation, Workspace
-from workspaces.operations import heartbeats, states
+from workspaces.models import Operation
+from workspaces.operations import heartbeats, looking, states
+from workspaces.operations.looking import Unseen
 from workspaces.operations.states import Ending
 from workspaces.types import OperationKind, OperationStatus
 
@@ -20,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 1.0
 GIVE_UP_AFTER_S = 600.0  # since the first attempt
+UNWRITTEN = "The end of this could not be written down yet."
 
 
 class Superseded(Exception):
@@ -33,39 +37,50 @@ def carry_out(operation_id: UUID) -> None:
         return
     with heartbeats.heartbeat(operation):
         try:
-            uid = _sent(operation)
+            ending = _attempt(operation)
         except Superseded:
             logger.warning("Operation %s was taken over before it was sent", operation.pk)
         except Unreachable as error:
             _try_again(operation, error)
-        except ClusterError as error:
-            states.mark_finished(operation, _ending(error))
         except Exception:  # the top of the task: a mistake of ours counts like a lost worker
             logger.exception("Operation %s stumbled", operation.pk)
             states.mark_lost(operation)
         else:
-            states.mark_finished(operation, Ending(status=OperationStatus.SUCCEEDED, uid=uid))
+            _finish(operation, ending)
+
+
+def _attempt(operation: Operation) -> Ending:
+    try:
+        if operation.lost_workers >= states.QUARANTINE_AFTER:
+            return _last_look(operation)
+        return Ending(status=OperationStatus.SUCCEEDED, uid=_sent(operation))
+    except Unseen as unseen:
+        return _unseen(unseen.error)
+    except Unreachable:
+        raise
+    except ClusterError as error:
+        return _judged(error)
 
 
 def _sent(operation: Operation) -> str:
     """The uid of the object that was made or deleted."""
-    if operation.cluster.disconnected_at:
-        raise ClusterError(
-            "Disconnected", f"The cluster {operation.cluster.name} was disconnected."
-        )
-    api = gateway.for_cluster(operation.cluster)
+    api = _api(operation)
     if operation.kind == OperationKind.CREATE:
         return _created(operation, api)
     return _deleted(operation, api)
 
 
-def _created(operation: Operation, api: gateway.Gateway) -> str:
-    """POST, so that a taken name is an error and never a takeover.
+def _api(operation: Operation) -> gateway.Gateway:
+    name = operation.cluster.name
+    if operation.cluster.disconnected_at:
+        error = ClusterError("Disconnected", f"The cluster {name} was disconnected.")
+        raise Unseen(error) if operation.attempts > 1 else error
+    return gateway.for_cluster(operation.cluster)
 
-    An earlier attempt whose answer was lost may have got through, and its object may be gone again by now:
-    both the cluster and the mirror are asked before anything is sent a second time.
-    """
-    if operation.attempts > 1 and (uid := _made_earlier(operation, api)):
+
+def _created(operation: Operation, api: gateway.Gateway) -> str:
+    """POST, so that a taken name is an error and never a takeover; only after a look at what an earlier attempt did."""
+    if operation.attempts > 1 and (uid := looking.made_earlier(operation, api)):
         return uid
     if not states.held(operation).exists():
         raise Superseded
@@ -74,56 +89,60 @@ def _created(operation: Operation, api: gateway.Gateway) -> str:
     except Conflict as conflict:
         if conflict.kind != "exists":
             raise
-        if uid := _uid_of_own(operation, api):
+        if uid := looking.uid_of_own(operation, api):
             return uid
         raise
     return parsing.uid_of(made)
-
-
-def _made_earlier(operation: Operation, api: gateway.Gateway) -> str:
-    """The uid of what an earlier attempt made, empty if it made nothing."""
-    seen = Workspace.objects.filter(cluster=operation.cluster, operation_id=operation.pk)
-    return seen.values_list("uid", flat=True).first() or _uid_of_own(operation, api)
-
-
-def _uid_of_own(operation: Operation, api: gateway.Gateway) -> str:
-    """The uid of the object that bears the name, empty if there is none; Conflict if another made it."""
-    try:
-        found = parsing.parse_workspace(api.get(WORKSPACES, operation.namespace, operation.name))
-    except NotFound:
-        return ""
-    if found.operation_id == str(operation.pk):
-        return found.uid
-    state = "is still being deleted" if found.deletion_requested_at else "exists already"
-    words = f"A workspace {operation.name} {state} in {operation.namespace}."
-    raise Conflict("AlreadyExists", words, kind="exists")
 
 
 def _deleted(operation: Operation, api: gateway.Gateway) -> str:
     """Bound to the uid that the person saw; when that object is gone, by whatever hand, the wish is fulfilled."""
     try:
         api.delete(WORKSPACES, operation.namespace, operation.name, uid=operation.uid)
-    except NotFound as missing:
-        if (
-            missing.reason == "NotServed"
-        ):  # the kind, or the address: that says nothing of the object
-            raise
+    except Unreachable:
+        raise
+    except ClusterError as error:
+        if not _says_gone(error):
+            raise Unseen(error) if operation.attempts > 1 else error from None
         logger.info("Operation %s: %s was gone already", operation.pk, operation.name)
-    except Conflict as conflict:
-        if conflict.kind != "uid":
-            raise
-        logger.info("Operation %s: another %s has taken its place", operation.pk, operation.name)
     return operation.uid
+
+
+def _says_gone(error: ClusterError) -> bool:
+    """That the object is not there, or another has taken its place; a kind or an address that is not served says neither."""
+    if isinstance(error, NotFound):
+        return error.reason != "NotServed"
+    return isinstance(error, Conflict) and error.kind == "uid"
+
+
+def _last_look(operation: Operation) -> Ending:
+    """It has lost too many workers to be sent again; one of them may have got through all the same."""
+    api = _api(operation)
+    if operation.kind == OperationKind.CREATE:
+        uid = looking.made_earlier(operation, api)
+    else:
+        uid = operation.uid if looking.is_gone(operation, api) else ""
+    if uid:
+        return Ending(status=OperationStatus.SUCCEEDED, uid=uid)
+    return Ending(status=OperationStatus.FAILED, error=f"{states.QUARANTINED}.")
 
 
 def _try_again(operation: Operation, error: Unreachable) -> None:
     delay_s = _delay_s(operation.attempts, error)
     if states.has_tried_for(operation, GIVE_UP_AFTER_S - delay_s):
         words = f"{error.message} Given up after {operation.attempts} attempts."
-        ending = Ending(status=OperationStatus.FAILED, error=words, detail=error.detail)
-        states.mark_finished(operation, ending)
+        _finish(operation, _unseen(error, words))
     else:
         states.mark_queued(operation, after_s=delay_s, error=error.message, detail=error.detail)
+
+
+def _finish(operation: Operation, ending: Ending) -> None:
+    """Where the end cannot be written down (its audit entry is part of it), it is found out again by another attempt."""
+    try:
+        states.mark_finished(operation, ending)
+    except DatabaseError:
+        logger.exception("The end of operation %s could not be written", operation.pk)
+        states.mark_queued(operation, after_s=states.LONGEST_DELAY_S / 10, error=UNWRITTEN)
 
 
 def _delay_s(attempts: int, error: Unreachable) -> float:
@@ -132,7 +151,7 @@ def _delay_s(attempts: int, error: Unreachable) -> float:
     return min(max(doubled, error.retry_after_s or 0.0), states.LONGEST_DELAY_S)
 
 
-def _ending(error: ClusterError) -> Ending:
+def _judged(error: ClusterError) -> Ending:
     """What the cluster judged is refused; what it could not do has failed."""
     refused = isinstance(error, Invalid | Denied)
     return Ending(
@@ -140,3 +159,9 @@ def _ending(error: ClusterError) -> Ending:
         error=error.message,
         detail=error.detail,
     )
+
+
+def _unseen(error: ClusterError, words: str = "") -> Ending:
+    """An attempt was made, and nobody can see what came of it."""
+    sentence = f"{words or error.message} {states.UNSURE}"
+    return Ending(status=OperationStatus.FAILED, error=sentence, detail=error.detail)

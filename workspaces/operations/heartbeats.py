@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 
@@ -15,13 +16,13 @@ from workspaces.operations import states
 
 logger = logging.getLogger(__name__)
 
-PERIOD_S = 2.0
+BEATS = 4  # in the time after which a silent worker is given up
 
 
 @contextmanager
-def heartbeat(operation: Operation, *, period_s: float = PERIOD_S) -> Iterator[None]:
-    """Renews the row every `period_s` while the block runs; a block that is quicker costs no write."""
-    done = threading.Event()
+def heartbeat(operation: Operation) -> Iterator[None]:
+    """Renews the row now and then while the block runs; a block that is quicker costs no write."""
+    done, period_s = threading.Event(), settings.KAITOWEB_OPERATION_STALE_S / BEATS
     thread = threading.Thread(
         target=_renew,
         args=(operation, done, period_s),

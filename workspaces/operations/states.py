@@ -9,7 +9,15 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
@@ -24,6 +32,8 @@ from workspaces.types import OperationStatus
 logger = logging.getLogger(__name__)
 
 QUARANTINE_AFTER = 3  # lost workers
+QUARANTINED = f"{QUARANTINE_AFTER} workers were lost while carrying this out; it is not tried again"
+UNSURE = "It may have been carried out all the same: look before you ask for it again."
 LONGEST_DURATION_MS = 2**31 - 1  # a wish that no worker took for 25 days must end all the same
 LONGEST_DELAY_S = 30.0  # before another try
 OUTCOMES = {
@@ -49,7 +59,7 @@ def mark_running(operation_id: UUID, *, worker: str) -> Operation | None:
     Times that several processes compare are the database's, so that no clock but its own matters.
     """
     taken = Operation.objects.filter(
-        is_due(), pk=operation_id, status=OperationStatus.QUEUED
+        is_due(), _has_its_turn(), pk=operation_id, status=OperationStatus.QUEUED
     ).update(
         status=OperationStatus.RUNNING,
         taken_by=worker,
@@ -102,10 +112,13 @@ def mark_queued(operation: Operation, *, after_s: float, error: str = "", detail
 
 
 def mark_lost(operation: Operation) -> bool:
-    """Its worker was lost: back into the queue, unless it is itself suspected of killing workers."""
+    """Its worker was lost: back into the queue. One that is suspected of killing workers is only looked after once more,
+
+    and if that kills a worker too, its end is written without a look.
+    """
     lost = operation.lost_workers + 1
-    if lost >= QUARANTINE_AFTER:
-        words = f"{lost} workers were lost while carrying this out; it is not tried again."
+    if lost > QUARANTINE_AFTER:
+        words = f"{QUARANTINED}. {UNSURE}"
         return mark_finished(operation, Ending(status=OperationStatus.FAILED, error=words))
     back = held(operation).update(
         status=OperationStatus.QUEUED, lost_workers=lost, dispatched_at=None, not_before=None
@@ -127,6 +140,16 @@ def is_due() -> Q:
         | Q(not_before__lte=Now())
         | Q(not_before__gt=from_now(2 * LONGEST_DELAY_S))
     )
+
+
+def _has_its_turn() -> Q:
+    """What has lost two workers may be what killed them, or have been beside it: the last tries are made one at a time,
+
+    so that it takes no other of them along.
+    """
+    is_suspect = Q(lost_workers__gte=QUARANTINE_AFTER - 1)
+    others = Operation.objects.filter(is_suspect, status=OperationStatus.RUNNING)
+    return ~is_suspect | ~Exists(others.exclude(pk=OuterRef("pk")))
 
 
 def is_long_ago(field: str, seconds: float) -> Q:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import KombuError
@@ -48,13 +49,20 @@ def sweep() -> int:
     """Send what is due and take back what is stale; returns how many operations that concerned."""
     silent = states.is_long_ago("heartbeat_at", settings.KAITOWEB_OPERATION_STALE_S)
     running = Operation.objects.filter(silent, status=OperationStatus.RUNNING)
-    lost = [
-        states.mark_lost(operation) for operation in running.select_related("cluster", "person")
-    ]
+    lost = [_taken_back(operation) for operation in running.select_related("cluster", "person")]
     waiting = list(_waiting().values_list("pk", flat=True)[:BATCH])
     if waiting and dispatch(*waiting):
         Operation.objects.filter(pk__in=waiting).update(dispatched_at=Now())
     return sum(lost) + len(waiting)
+
+
+def _taken_back(operation: Operation) -> bool:
+    """One whose end cannot be written must not keep the others waiting."""
+    try:
+        return states.mark_lost(operation)
+    except DatabaseError:
+        logger.exception("Operation %s could not be taken back", operation.pk)
+        return False
 
 
 def _waiting() -> QuerySet[Operation]:
