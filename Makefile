@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 LOCK := .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-postgres test-slow test-e2e check fmt lock bench screenshots clean
+.PHONY: help run test test-fast test-postgres test-slow test-e2e conformance check fmt lock bench screenshots clean
 
 help: ## Say what each word does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,10 @@ test-e2e: ## The tests in a browser, against `manage.py up`
 	@scripts/setup test
 	@scripts/test e2e
 
+conformance: ## The same tests on the sandbox and a real kube-apiserver (built once: 10 minutes, 5 GB for a while)
+	@scripts/setup test
+	@$(PYTHON_IN_VENV) -m scripts.conformance
+
 check: ## Linters, types, import contracts, migrations, then all tests
 	@scripts/setup test
 	@scripts/check
@@ -46,7 +50,7 @@ fmt: ## Format the code and the templates
 
 lock: ## Compile the lock files anew from requirements/*.in
 	@scripts/setup test
-	@cd requirements && for name in base dev uv; do ../$(LOCK) $$name.in -o $$name.txt; done && ../$(LOCK) --no-deps model.in -o model.txt
+	@cd requirements && for name in base dev go uv; do ../$(LOCK) $$name.in -o $$name.txt; done && ../$(LOCK) --no-deps model.in -o model.txt
 	@! grep -n '//' requirements/*.txt || { echo 'A lock file holds an address.' >&2; exit 1; }
 
 bench: ## Measure, and print the tables of docs/performance.md
