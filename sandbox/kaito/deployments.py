@@ -29,7 +29,7 @@ def is_used(ws: Raw, release: Release) -> bool:
 
 def deployment(ws: Raw, ground: Ground) -> Raw:
     built = statefulsets.stateful_set(ws, ground)
-    rolling = {"maxSurge": 0, "maxUnavailable": 1}
+    rolling: Raw = {"maxSurge": 0, "maxUnavailable": 1}
     if workspaces.template(ws) is not None:
         rolling = {"maxSurge": "25%", "maxUnavailable": "25%"}
     spec = built["spec"]

@@ -45,6 +45,8 @@ class Kubelet:
         if workspaces.is_deleting(pod):
             self._stop(pod)
             return None
+        if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+            return None
         stage = stage_of(pod)
         if stage is None:
             return self._scheduler.schedule(pod)
@@ -70,9 +72,12 @@ class Kubelet:
         return min(left_s, next_s or left_s) if left_s else move(pod, stage)
 
     def _length_s(self, pod: Raw, stage: Stage, wait_s: float) -> float:
+        stalls = self._desk.failure(pod) == DOWNLOAD_STALLS
         if stage.name == "Downloading":
             extra_s = extra_download_s(pod["metadata"].get("annotations"))
-            return 0.0 if self._desk.failure(pod) == DOWNLOAD_STALLS else wait_s + extra_s
+            return 0.0 if stalls else wait_s + extra_s
+        if stage.name == "Stalled":
+            return wait_s if stalls else 0.0
         if stage.name in BACK_OFFS:
             return pace.backoff_s(stage.attempt)
         serving = serving_of(main_container(pod))

@@ -39,7 +39,8 @@ class Volumes:
             said = "waiting for first consumer to be created before binding"
             self._world.recorder.record(claim, "Normal", WAIT, said, COMPONENT)
             return None
-        return self._bind(claim)
+        self._bind(claim)
+        return None
 
     def _tell_no_class(self, claim: Raw) -> None:
         name = class_name(self._world, claim)

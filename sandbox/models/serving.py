@@ -16,14 +16,23 @@ from sandbox.models.metrics import Metrics
 
 
 class Served:
-    def __init__(self, name: str, engine: Engine, slots: asyncio.Semaphore) -> None:
+    """`adapters` answer to names of their own, with the words of the one engine."""
+
+    def __init__(
+        self, name: str, engine: Engine, slots: asyncio.Semaphore, adapters: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.adapters = tuple(adapters)
         self.engine = engine
         self.metrics = Metrics(name)
         self.created = int(time.time())
         self.turn = asyncio.Lock()  # for the dialect that answers one request at a time
         self.in_flight = 0
         self._slots = slots
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.adapters)
 
     async def prompt_for(self, messages: Sequence[Message]) -> list[int]:
         return await self.engine.tokenize(await self.engine.render(messages))
@@ -64,9 +73,11 @@ class Registry:
         self._served: dict[tuple[str, str], Served] = {}
 
     def get(self, dialect: str, name: str) -> Served:
+        """Names of adapters follow that of the model, each after a semicolon."""
         key = (dialect, name)
         if key not in self._served:
-            self._served[key] = Served(name, self.engine, self._slots)
+            own, *adapters = name.split(";")
+            self._served[key] = Served(own, self.engine, self._slots, adapters)
         return self._served[key]
 
 

@@ -143,21 +143,27 @@ async def _metrics(request: web.Request, served: Served) -> web.Response:
 
 
 async def _models(request: web.Request, served: Served) -> web.Response:
-    card = {
-        "id": served.name,
+    cards = [_card(served, name) for name in served.names]
+    return json_answer({"object": "list", "data": cards})
+
+
+def _card(served: Served, name: str) -> dict[str, Any]:
+    """An adapter names its folder as root and the model as its parent."""
+    is_adapter = name in served.adapters
+    return {
+        "id": name,
         "object": "model",
         "created": served.created,
         "owned_by": "vllm",
-        "root": served.name,
-        "parent": None,
-        "max_model_len": served.engine.max_model_len,
+        "root": f"/mnt/adapter/{name}" if is_adapter else name,
+        "parent": served.name if is_adapter else None,
+        "max_model_len": None if is_adapter else served.engine.max_model_len,
         "permission": [],
     }
-    return json_answer({"object": "list", "data": [card]})
 
 
 async def _chat_completions(request: web.Request, served: Served) -> web.StreamResponse:
-    body = read_request(await read_object(request), CHAT, served.name)
+    body = read_request(await read_object(request), CHAT, served.names)
     messages = read_messages(body["messages"], served.name)
     prompt = await served.prompt_for(messages)
     return await respond(request, _generation(request, served, body, prompt, is_chat=True))
@@ -167,7 +173,7 @@ async def _completions(request: web.Request, served: Served) -> web.StreamRespon
     raw = await read_object(request)
     if raw.get("suffix"):
         raise Refused("suffix is not currently supported", param="suffix")
-    body = read_request(raw, COMPLETION, served.name)
+    body = read_request(raw, COMPLETION, served.names)
     prompt = await _prompt_tokens(body["prompt"], served)
     return await respond(request, _generation(request, served, body, prompt, is_chat=False))
 
@@ -193,6 +199,7 @@ def _generation(
     return Generation(
         id=f"{'chatcmpl' if is_chat else 'cmpl'}-{given_id}",
         served=served,
+        model=body["model"] or served.name,
         prompt=prompt,
         sampling=read_sampling(body, room),
         is_chat=is_chat,
@@ -203,7 +210,7 @@ def _generation(
 
 async def _tokenize(request: web.Request, served: Served) -> web.Response:
     body = read_fields(await read_object(request), _TOKENIZE)
-    check_model(body["model"], served.name)
+    check_model(body["model"], served.names)
     if body["messages"] is not None:
         tokens = await served.prompt_for(read_messages(body["messages"], served.name))
     elif body["prompt"] is not None:
@@ -226,7 +233,7 @@ async def _token_texts(served: Served, tokens: list[int]) -> list[str]:
 
 async def _detokenize(request: web.Request, served: Served) -> web.Response:
     body = read_fields(await read_object(request), _DETOKENIZE)
-    check_model(body["model"], served.name)
+    check_model(body["model"], served.names)
     if not all(isinstance(token, int) for token in body["tokens"]):
         raise Refused("tokens must be integers.", param="tokens")
     return json_answer({"prompt": await served.engine.detokenize(body["tokens"])})

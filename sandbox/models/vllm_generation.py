@@ -25,6 +25,7 @@ class Generation:
 
     id: str
     served: Served
+    model: str  # its name, or that of an adapter
     prompt: list[int]
     sampling: Sampling
     is_chat: bool
@@ -39,7 +40,7 @@ class Generation:
             "id": self.id,
             "object": chat_object if self.is_chat else "text_completion",
             "created": int(time.time()),
-            "model": self.served.name,
+            "model": self.model,
         }
 
 

@@ -5,7 +5,7 @@ Limits and texts: https://github.com/vllm-project/vllm/blob/main/vllm/sampling_p
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.models.engines import Message, Sampling
@@ -84,11 +84,11 @@ class Refused(Exception):
 
 
 def read_request(
-    raw: Mapping[str, Any], declared: Mapping[str, Field], served_name: str
+    raw: Mapping[str, Any], declared: Mapping[str, Field], served_names: Sequence[str]
 ) -> dict[str, Any]:
     """Raises Invalid for a wrong shape and Refused for a wrong wish."""
     body = read_fields(raw, declared)
-    check_model(body["model"], served_name)
+    check_model(body["model"], served_names)
     for name, neutral in _ABSENT.items():
         if raw.get(name) not in neutral:
             raise Refused(f"The sandbox's model server does not support `{name}`.", param=name)
@@ -101,8 +101,8 @@ def read_request(
     return body
 
 
-def check_model(wanted: str | None, served_name: str) -> None:
-    if wanted and wanted != served_name:
+def check_model(wanted: str | None, served_names: Sequence[str]) -> None:
+    if wanted and wanted not in served_names:
         raise Refused(
             f"The model `{wanted}` does not exist.",
             status=404,

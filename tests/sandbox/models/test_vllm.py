@@ -54,6 +54,21 @@ def test_version_answers(client):
     assert list(client.get("/version").json()) == ["version"]
 
 
+def test_adapters_are_models_with_a_parent(server):
+    with httpx.Client(base_url=f"{server.url}/vllm/{NAME};style;tone", timeout=4) as client:
+        cards = client.get("/v1/models").json()["data"]
+        answer = client.post("/v1/chat/completions", json=chat("Hello there", model="tone")).json()
+        refused = client.post("/v1/chat/completions", json=chat("Hello", model="other"))
+
+    assert [(card["id"], card["parent"]) for card in cards] == [
+        (NAME, None),
+        ("style", NAME),
+        ("tone", NAME),
+    ]
+    assert answer["model"] == "tone"
+    assert refused.status_code == 404
+
+
 def test_models_says_name_owner_and_context(client):
     (card,) = client.get("/v1/models").json()["data"]
 
