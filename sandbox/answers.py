@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sandbox import schemas, status, tables
+from sandbox import eventforms, schemas, status, tables
 from sandbox.calls import JSON_TYPE, Call
 from sandbox.resources import Resource
 from sandbox.store import Stored
@@ -76,6 +76,8 @@ def encoded(resource: Resource, stored: Stored) -> bytes:
 def in_version(resource: Resource, obj: Object) -> Object:
     """KAITO's CRD has no conversion: only apiVersion changes, then that version's schema rules."""
     obj = obj | {"apiVersion": resource.api_version}
+    if eventforms.is_new(resource):
+        return eventforms.shown(obj)
     if resource.schema is not None:
         schemas.prune(obj, resource.schema)
         schemas.set_defaults(obj, resource.schema)
@@ -99,4 +101,6 @@ def in_form(call: Call, obj: Object, form: str) -> bytes:
 def table_of(call: Call, objects: Sequence[Object], metadata: Object) -> bytes:
     include = call.query.get("includeObject", "Metadata")
     now = call.cluster.clock.now()
+    if eventforms.is_new(call.resource):
+        objects = [eventforms.stored(obj) for obj in objects]
     return tables.table(call.resource, objects, metadata, now=now, include=include)

@@ -14,7 +14,7 @@ from sandbox import status
 from sandbox.answers import json_answer
 from sandbox.calls import JSON_TYPE
 from sandbox.registry import Registry
-from sandbox.resources import ALL_VERBS, Resource
+from sandbox.resources import ALL_VERBS, NAMESPACES, SCALES, TOKENREQUESTS, Resource
 from sandbox.reviews import KINDS as REVIEW_KINDS
 from sandbox.reviews import LOCAL as LOCAL_REVIEW
 
@@ -32,9 +32,11 @@ VERSION = {
     "platform": "linux/amd64",
 }
 AGGREGATED = "apidiscovery.k8s.io"
+SUBRESOURCE_KINDS = {"scale": SCALES, "token": TOKENREQUESTS}
 SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"],
     "log": ["get"],
+    "scale": ["get", "patch", "update"],
     "proxy": ["create", "delete", "get", "patch", "update"],
     "token": ["create"],
 }
@@ -105,7 +107,8 @@ def _rows(registry: Registry, group: str, version: str) -> Iterable[Resource]:
 
 
 def _verbs(row: Resource) -> list[str]:
-    return [verb for verb in ALL_VERBS if verb != "deletecollection"]
+    """Namespaces are never deleted by the dozen."""
+    return [verb for verb in ALL_VERBS if verb != "deletecollection" or row.key != NAMESPACES.key]
 
 
 def _plain(row: Resource) -> list[Object]:
@@ -120,17 +123,22 @@ def _plain(row: Resource) -> list[Object]:
         main["shortNames"] = list(row.short_names)
     if row.categories:
         main["categories"] = list(row.categories)
-    below = [
-        {
-            "name": f"{row.plural}/{name}",
-            "singularName": "",
-            "namespaced": row.namespaced,
-            "kind": row.kind,
-            "verbs": SUBRESOURCE_VERBS[name],
-        }
-        for name in row.subresources
-    ]
-    return [main, *below]
+    return [main, *(_plain_below(row, name) for name in row.subresources)]
+
+
+def _plain_below(row: Resource, name: str) -> Object:
+    """Its kind is that of the object, unless it has one of its own."""
+    said: Object = {
+        "name": f"{row.plural}/{name}",
+        "singularName": "",
+        "namespaced": row.namespaced,
+        "kind": row.kind,
+        "verbs": SUBRESOURCE_VERBS[name],
+    }
+    own = SUBRESOURCE_KINDS.get(name)
+    if own:
+        said |= {"group": own.group, "version": own.version, "kind": own.kind}
+    return said
 
 
 def _aggregated(request: web.Request, registry: Registry, groups: list[str]) -> web.Response | None:
@@ -186,7 +194,11 @@ def _discovered_resource(item: Object, listed: list[Object], group: str, version
         "subresources": [
             {
                 "subresource": below["name"].removeprefix(prefix),
-                "responseKind": kind,
+                "responseKind": {
+                    "group": below.get("group", group),
+                    "version": below.get("version", version),
+                    "kind": below["kind"],
+                },
                 "verbs": below["verbs"],
             }
             for below in listed

@@ -188,4 +188,4 @@ def _item(resource: Resource, stored: Stored) -> bytes:
         resource.api_version.encode(),
         resource.kind.encode(),
     )
-    return b"{" + stored.encoded.removeprefix(head)
+    return b"{" + encoded(resource, stored).removeprefix(head)

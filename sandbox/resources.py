@@ -31,6 +31,13 @@ EVENT_FIELDS = (
     "type",
 )
 
+NEW_EVENT_FIELDS = (
+    *(field.replace("involvedObject", "regarding") for field in EVENT_FIELDS[:6]),
+    "reason",
+    "reportingController",
+    "type",
+)
+
 Key = tuple[str, str]
 
 
@@ -48,15 +55,21 @@ class Resource:
     has_generation: bool = False
     selectable: tuple[str, ...] = ()
     storage_version: str = ""
+    storage_group: str | None = None  # where it is another than its own
     is_custom: bool = False
-    # From a CRD only: how `kubectl get` prints it, and its OpenAPI v3 schema.
+    # From a CRD only: how `kubectl get` prints it, its OpenAPI v3 schema, and where `/scale` reads.
     columns: tuple[dict[str, Any], ...] = field(default=(), compare=False)
     schema: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    scale: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> Key:
         """What the store files its objects under, whatever the version."""
-        return (self.group, self.plural)
+        return (self.stored_group, self.plural)
+
+    @property
+    def stored_group(self) -> str:
+        return self.group if self.storage_group is None else self.storage_group
 
     @property
     def api_version(self) -> str:
@@ -65,7 +78,7 @@ class Resource:
     @property
     def stored_api_version(self) -> str:
         version = self.storage_version or self.version
-        return f"{self.group}/{version}" if self.group else version
+        return f"{self.stored_group}/{version}" if self.stored_group else version
 
     @property
     def qualified(self) -> str:
@@ -104,6 +117,7 @@ def _row(
 
 
 STATUS = ("status",)
+SCALED = ("status", "scale")
 ALL = ("all",)
 
 NAMESPACES = _core(
@@ -134,6 +148,9 @@ PODS = _core(
 SERVICES = _core("services", "Service", "svc", categories=ALL, subresources=("status", "proxy"))
 ENDPOINTS = _core("endpoints", "Endpoints", "ep")
 EVENTS = _core("events", "Event", "ev", selectable=EVENT_FIELDS)
+NEW_EVENTS = _in(
+    "events.k8s.io/v1", "events", "Event", "ev", selectable=NEW_EVENT_FIELDS, storage_group=""
+)
 SECRETS = _core("secrets", "Secret", selectable=("type",))
 CONFIGMAPS = _core("configmaps", "ConfigMap", "cm")
 SERVICEACCOUNTS = _core("serviceaccounts", "ServiceAccount", "sa", subresources=("token",))
@@ -145,7 +162,7 @@ STATEFULSETS = _in(
     "StatefulSet",
     "sts",
     categories=ALL,
-    subresources=STATUS,
+    subresources=SCALED,
     has_generation=True,
 )
 DEPLOYMENTS = _in(
@@ -154,7 +171,7 @@ DEPLOYMENTS = _in(
     "Deployment",
     "deploy",
     categories=ALL,
-    subresources=STATUS,
+    subresources=SCALED,
     has_generation=True,
 )
 REPLICASETS = _in(
@@ -163,7 +180,7 @@ REPLICASETS = _in(
     "ReplicaSet",
     "rs",
     categories=ALL,
-    subresources=STATUS,
+    subresources=SCALED,
     has_generation=True,
 )
 CONTROLLERREVISIONS = _in("apps/v1", "controllerrevisions", "ControllerRevision")
@@ -206,6 +223,7 @@ BUILT_IN: tuple[Resource, ...] = (
     SERVICES,
     ENDPOINTS,
     EVENTS,
+    NEW_EVENTS,
     SECRETS,
     CONFIGMAPS,
     SERVICEACCOUNTS,
@@ -229,6 +247,8 @@ BUILT_IN: tuple[Resource, ...] = (
 
 # No kind of its own: what the sub-resource `token` of a service account takes.
 TOKENREQUESTS = _in("authentication.k8s.io/v1", "tokenrequests", "TokenRequest")
+# And what the sub-resource `scale` of any workload is.
+SCALES = _in("autoscaling/v1", "scales", "Scale")
 
 # Handles for code that writes these kinds: enough for the store. What the API serves of them
 # (schema, columns, versions) is made from their CRDs when those are installed.
@@ -279,7 +299,7 @@ def resources_of(crd: dict[str, Any]) -> list[Resource]:
 
 
 def _custom(spec: dict[str, Any], version: dict[str, Any], storage: str) -> Resource:
-    names = spec["names"]
+    names, below = spec["names"], version.get("subresources") or {}
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -289,10 +309,11 @@ def _custom(spec: dict[str, Any], version: dict[str, Any], storage: str) -> Reso
         namespaced=spec["scope"] == "Namespaced",
         short_names=tuple(names.get("shortNames", ())),
         categories=tuple(names.get("categories", ())),
-        subresources=tuple(sub for sub in ("status",) if sub in version.get("subresources", {})),
+        subresources=tuple(name for name in ("status", "scale") if below.get(name) is not None),
         has_generation=True,
         storage_version=storage,
         is_custom=True,
         columns=tuple(version.get("additionalPrinterColumns", ())),
         schema=version["schema"]["openAPIV3Schema"],
+        scale=below.get("scale"),
     )

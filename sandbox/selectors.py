@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sandbox import status
+from sandbox import eventforms, status
 from sandbox.resources import Resource
 
 Object = dict[str, Any]
@@ -90,9 +90,10 @@ def selection(resource: Resource, labels: str, fields: str) -> Match | None:
     by_field = parse_fields(fields, resource)
     if not by_label and not by_field:
         return None
+    path = eventforms.stored_path if eventforms.is_new(resource) else str
 
     def matches(obj: Object) -> bool:
-        values = {need.key: field_value(obj, need.key) for need in by_field}
+        values = {need.key: field_value(obj, path(need.key)) for need in by_field}
         own_labels = obj["metadata"].get("labels") or {}
         return matches_labels(by_label, own_labels) and matches_labels(by_field, values)
 

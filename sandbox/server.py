@@ -11,18 +11,22 @@ from aiohttp import web
 
 from sandbox import (
     accounts,
+    applying,
+    changes,
+    deleting,
     discovery,
     openapi,
     podlogs,
     proxy,
     reviews,
+    scaling,
     status,
     watching,
     writing,
 )
 from sandbox.answers import object_answer, status_answer
 from sandbox.auth import Attributes, Identity
-from sandbox.calls import BODY_LIMIT, Call
+from sandbox.calls import BODY_LIMIT, Call, content_type
 from sandbox.cluster import Cluster, Middleware
 from sandbox.impersonation import impersonated
 from sandbox.listing import list_objects
@@ -179,17 +183,24 @@ async def _list(call: Call) -> web.StreamResponse:
     return list_objects(call)
 
 
+async def _patch(call: Call) -> web.StreamResponse:
+    is_apply = content_type(call.request) == changes.APPLY_PATCH
+    return await (applying.answer(call) if is_apply else writing.patch(call))
+
+
 HANDLERS: dict[str, Handler] = {
     "create": writing.create,
-    "delete": writing.delete,
+    "delete": deleting.delete,
+    "deletecollection": deleting.delete_collection,
     "get": _get,
     "list": _list,
-    "patch": writing.patch,
+    "patch": _patch,
     "update": writing.update,
     "watch": watching.watch,
 }
 SUBRESOURCE_HANDLERS: dict[str, dict[str, Handler]] = {
     "log": {"get": podlogs.read_log},
-    "status": {"get": _get, "patch": writing.patch, "update": writing.update},
+    "scale": {"get": scaling.get, "patch": scaling.patch, "update": scaling.update},
+    "status": {"get": _get, "patch": _patch, "update": writing.update},
     "token": {"create": accounts.create_token},
 }

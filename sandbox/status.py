@@ -70,6 +70,17 @@ def no_such_path() -> StatusError:
     return error
 
 
+def unprocessable() -> StatusError:
+    """A patch that cannot be carried out; why is not said.
+
+    https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/endpoints/handlers/patch.go
+    """
+    message = "the server rejected our request due to an error in our request"
+    error = StatusError(422, "Invalid", message)
+    error.status["details"] = {}
+    return error
+
+
 def method_not_allowed() -> StatusError:
     message = "the server does not allow this method on the requested resource"
     error = StatusError(405, "MethodNotAllowed", message)
@@ -160,6 +171,14 @@ def version_too_large(asked: int, current: int) -> StatusError:
 
 def too_large(limit: int) -> StatusError:
     message = f"Request entity too large: limit is {limit}"
+    return StatusError(413, "RequestEntityTooLarge", message)
+
+
+def patch_too_long(limit: int, found: int) -> StatusError:
+    message = (
+        "Request entity too large: The allowed maximum operations in a JSON patch is "
+        f"{limit}, got {found}"
+    )
     return StatusError(413, "RequestEntityTooLarge", message)
 
 

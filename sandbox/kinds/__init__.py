@@ -11,11 +11,11 @@ from typing import Any
 
 from sandbox.kinds import core, groups
 from sandbox.kinds.notation import Type, parse, schema_of
-from sandbox.resources import EVENTS, Key, Resource
+from sandbox.resources import Key, Resource
 
 Schema = dict[str, Any]
 
-EXCEPTIONS: dict[Key, str] = {EVENTS.key: "CoreEvent"}  # two kinds of this name
+EXCEPTIONS: dict[Key, str] = {("", "events"): "CoreEvent"}  # two kinds of this name
 
 
 @cache
@@ -31,7 +31,7 @@ def schema(resource: Resource) -> Schema | None:
 
 
 def type_name(resource: Resource) -> str:
-    return EXCEPTIONS.get(resource.key, resource.kind)
+    return EXCEPTIONS.get((resource.group, resource.plural), resource.kind)
 
 
 @cache

@@ -120,13 +120,25 @@ async def test_an_unknown_propagation_is_invalid(api):
     assert (code, answer["details"]["causes"][0]["field"]) == (422, "propagationPolicy")
 
 
-async def test_deleting_a_collection_is_not_offered(api, cluster):
-    await create(api)
+async def test_a_collection_is_deleted_as_selected(api, cluster):
+    for name, colour in (("a", "red"), ("b", "blue"), ("c", "red")):
+        body = widget(name, colour=colour)
+        body["metadata"]["labels"] = {"colour": colour}
+        await api.post(WIDGETS_PATH, body)
 
-    code, answer = await api.call("DELETE", WIDGETS_PATH)
+    dry, _ = await api.call("DELETE", f"{WIDGETS_PATH}?labelSelector=colour%3Dred&dryRun=All")
+    kept = len(cluster.store.list(WIDGETS))
+    code, answer = await api.call("DELETE", f"{WIDGETS_PATH}?labelSelector=colour%3Dred")
+
+    assert (dry, kept, code, answer["kind"]) == (200, 3, 200, "WidgetList")
+    assert [item["metadata"]["name"] for item in answer["items"]] == ["a", "c"]
+    assert [item["metadata"]["name"] for item in cluster.store.list(WIDGETS)] == ["b"]
+
+
+async def test_namespaces_are_not_deleted_by_the_dozen(api):
+    code, answer = await api.call("DELETE", "/api/v1/namespaces")
 
     assert (code, answer["reason"]) == (405, "MethodNotAllowed")
-    assert len(cluster.store.list(WIDGETS)) == 1
 
 
 async def test_a_running_pod_terminates_for_a_moment(api, cluster):

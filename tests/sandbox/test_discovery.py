@@ -34,7 +34,16 @@ async def test_plain_discovery_lists_versions_groups_and_kinds(api):
                 "singularName": "widget",
                 "namespaced": True,
                 "kind": "Widget",
-                "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+                "verbs": [
+                    "create",
+                    "delete",
+                    "deletecollection",
+                    "get",
+                    "list",
+                    "patch",
+                    "update",
+                    "watch",
+                ],
                 "shortNames": ["wd"],
             },
             {
@@ -108,3 +117,25 @@ async def test_openapi_link_changes_with_the_schema(api, cluster):
 
     changed = {path for path in after["paths"] if before["paths"][path] != after["paths"][path]}
     assert changed == {"apis/example.com/v1"}
+
+
+async def test_subresources_name_the_kind_that_they_take(api):
+    plain = await api.get("/apis/apps/v1")
+    accept = FORM.format("v2")
+    found = await api.get("/apis", Accept=accept)
+
+    scale = next(each for each in plain["resources"] if each["name"] == "deployments/scale")
+    assert scale == {
+        "name": "deployments/scale", "singularName": "", "namespaced": True,
+        "group": "autoscaling", "version": "v1", "kind": "Scale",
+        "verbs": ["get", "patch", "update"],
+    }  # fmt: skip
+    apps = next(item for item in found["items"] if item["metadata"]["name"] == "apps")
+    deployments = next(
+        each for each in apps["versions"][0]["resources"] if each["resource"] == "deployments"
+    )
+    kinds = {each["subresource"]: each["responseKind"] for each in deployments["subresources"]}
+    assert kinds == {
+        "scale": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+        "status": {"group": "apps", "version": "v1", "kind": "Deployment"},
+    }

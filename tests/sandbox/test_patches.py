@@ -49,7 +49,13 @@ def test_merge_patch_is_idempotent(target, patch):
         ({"op": "add", "path": "/b", "value": 2}, {"a": [1, 3], "b": 2}),
         ({"op": "add", "path": "/a/1", "value": 2}, {"a": [1, 2, 3]}),
         ({"op": "add", "path": "/a/-", "value": 4}, {"a": [1, 3, 4]}),
+        ({"op": "add", "path": "/a/2", "value": 5}, {"a": [1, 3, 5]}),
+        ({"op": "add", "path": "/a/-1", "value": 5}, {"a": [1, 3, 5]}),
+        ({"op": "add", "path": "", "value": {"b": 1}}, {"b": 1}),
         ({"op": "replace", "path": "/a/0", "value": 9}, {"a": [9, 3]}),
+        ({"op": "remove", "path": "/a/-1"}, {"a": [1]}),
+        ({"op": "move", "from": "/a/0", "path": "/a/1"}, {"a": [3, 1]}),
+        ({"op": "test", "path": "/a", "value": [1, 3]}, {"a": [1, 3]}),
         ({"op": "remove", "path": "/a/0"}, {"a": [3]}),
         ({"op": "copy", "from": "/a/0", "path": "/b"}, {"a": [1, 3], "b": 1}),
         ({"op": "move", "from": "/a", "path": "/x"}, {"x": [1, 3]}),
@@ -70,18 +76,52 @@ def test_json_patch_carries_out_an_operation(operation, expected):
         {"op": "remove", "path": "/missing"},
         {"op": "replace", "path": "/missing", "value": 1},
         {"op": "test", "path": "/a/0", "value": 2},
+        {"op": "test", "path": "/a/0", "value": True},
         {"op": "add", "path": "/missing/deep", "value": 2},
+        {"op": "add", "path": "/a/9", "value": 2},
+        {"op": "add", "path": "/a/x", "value": 2},
+        {"op": "add", "path": "/a/0/deeper", "value": 2},
+        {"op": "add", "path": "/b"},
+        {"op": "add", "path": "b", "value": 1},
+        {"op": "add", "value": 1},
+        {"op": "remove", "path": "/a/2"},
+        {"op": "remove", "path": ""},
+        {"op": "move", "path": "/b"},
+        {"op": "move", "from": "/missing", "path": "/b"},
+        {"op": "copy", "from": "/a/7", "path": "/b"},
+        {"op": "swap", "path": "/a"},
     ],
 )
 def test_json_patch_that_cannot_be_carried_out_is_unprocessable(operation):
     with pytest.raises(StatusError) as caught:
         apply_json_patch({"a": [1, 3]}, [operation])
 
-    assert caught.value.code == 422
+    assert (caught.value.code, caught.value.status["message"]) == (
+        422, "the server rejected our request due to an error in our request",
+    )  # fmt: skip
 
 
-def test_json_patch_must_be_a_list():
+def test_a_later_operation_sees_what_an_earlier_did():
+    operations = [
+        {"op": "add", "path": "/b", "value": []},
+        {"op": "add", "path": "/b/-", "value": {"x": 1}},
+        {"op": "test", "path": "/b/0/x", "value": 1},
+        {"op": "move", "from": "/b/0", "path": "/c"},
+    ]
+
+    assert apply_json_patch({}, operations) == {"b": [], "c": {"x": 1}}
+
+
+def test_a_json_patch_has_a_limit():
     with pytest.raises(StatusError) as caught:
-        apply_json_patch({}, {"op": "add"})
+        apply_json_patch({}, [{"op": "add", "path": "/a", "value": 1}] * 10_001)
+
+    assert caught.value.code == 413
+
+
+@pytest.mark.parametrize("patch", [{"op": "add"}, ["add"], None])
+def test_json_patch_must_be_a_list_of_operations(patch):
+    with pytest.raises(StatusError) as caught:
+        apply_json_patch({}, patch)
 
     assert caught.value.code == 400

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import pytest
 
@@ -183,6 +184,27 @@ async def test_update_needs_a_resource_version_and_the_right_one(api):
     assert answer["message"].endswith(
         "the object has been modified; please apply your changes to the latest version and try again"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [(f"{WIDGETS_PATH}/w", 404), ("/api/v1/namespaces/default/configmaps/w", 404),
+     ("/api/v1/namespaces/default/endpoints/w", 201)],
+)  # fmt: skip
+async def test_a_put_creates_only_what_may_be_made_so(api, path, code):
+    got, _ = await api.call("PUT", path, {"metadata": {"name": "w"}})
+
+    assert got == code
+
+
+async def test_a_name_can_be_generated(api):
+    body = widget()
+    body["metadata"] = {"generateName": "job-"}
+
+    names = [(await api.post(WIDGETS_PATH, body))[1]["metadata"]["name"] for _ in range(2)]
+
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("job-[bcdfghjklmnpqrstvwxz2456789]{5}", name) for name in names)
 
 
 async def test_merge_patch_changes_and_removes(api):
