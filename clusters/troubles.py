@@ -43,6 +43,8 @@ class _Stream:
     """What the watcher wrote of one kind."""
 
     is_stale: bool = False
+    is_polled: bool = False
+    namespaces: tuple[str, ...] = ()  # where it is followed; empty: everywhere
     since: datetime | None = None
     reason: str = ""
     status: int = 0
@@ -113,7 +115,7 @@ def _denied(cluster: Cluster, stream: _Stream) -> Trouble:
             cluster,
             stream.since,
             remedy=missing_rule(cluster, plurals),
-            **stream.words,
+            said=stream.words["said"],
         )
     since = stream.since if stream.is_rejected else _stream(cluster, PULSE).since
     return _old(
@@ -132,7 +134,9 @@ def _unreachable(cluster: Cluster, stream: _Stream) -> Trouble:
 
 
 def _old(kind: TroubleKind, cluster: Cluster, since: datetime | None, **facts: object) -> Trouble:
-    return told(kind, cluster.name, since=since, seen_at=cluster.last_contact_at, **facts)
+    is_deaf = kind in (TroubleKind.UNREACHABLE, TroubleKind.SILENT, TroubleKind.UNWATCHED)
+    seen_at = cluster.last_contact_at if is_deaf else None
+    return told(kind, cluster.name, since=since, seen_at=seen_at, **facts)
 
 
 def _partial(cluster: Cluster) -> Iterable[Trouble]:
@@ -145,6 +149,20 @@ def _partial(cluster: Cluster) -> Iterable[Trouble]:
         yield _of_kinds(TroubleKind.PARTIAL, cluster, forbidden, remedy=rule)
     if behind:
         yield _of_kinds(TroubleKind.BEHIND, cluster, behind, **behind[0][1].words)
+
+    yield from _standing(cluster)
+
+
+def _standing(cluster: Cluster) -> Iterable[Trouble]:
+    """Narrower rights than kaitoweb would like, which may be meant so."""
+    followed = [(need.resource, _stream(cluster, need.resource)) for need in FOLLOWED]
+    narrow = [(p, s) for p, s in followed if s.namespaces and not s.is_stale]
+    polled = [(p, s) for p, s in followed if s.is_polled and not s.namespaces and not s.is_stale]
+    for kind, streams in ((TroubleKind.NARROW, narrow), (TroubleKind.POLLED, polled)):
+        if streams:
+            plurals = tuple(plural for plural, _ in streams)
+            facts = {"plurals": plurals, "namespaces": streams[0][1].namespaces}
+            yield told(kind, cluster.name, remedy=missing_rule(cluster, plurals), **facts)
 
 
 def _of_kinds(
@@ -213,6 +231,8 @@ def _stream(cluster: Cluster, plural: str) -> _Stream:
     raw: dict[str, Any] = cluster.streams.get(plural) or {}
     return _Stream(
         is_stale=raw.get("state") == "stale",
+        is_polled=raw.get("polling") is True,
+        namespaces=tuple(raw.get("namespaces") or ()),
         since=parse_datetime(str(raw.get("since") or "")),
         reason=str(raw.get("reason") or ""),
         status=int(raw.get("status") or 0),

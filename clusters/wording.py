@@ -25,6 +25,7 @@ START_WORKER = """docker compose up -d worker
 # or, without containers
 celery -A kaitoweb worker --pool threads --concurrency 4 --without-gossip --without-mingle
 """
+NAMESPACES_NAMED = 4
 START_QUEUE = "docker compose up -d valkey\n"
 
 
@@ -39,12 +40,21 @@ class TroubleKind(StrEnum):
     NEW = "new"
     PARTIAL = "partial"
     BEHIND = "behind"
+    NARROW = "narrow"
+    POLLED = "polled"
     QUEUE = "queue"
 
     @property
     def makes_old(self) -> bool:
         """Whether the workspaces of the cluster are shown as they were, not as they are."""
-        return self not in (self.NEW, self.PARTIAL, self.BEHIND, self.QUEUE)
+        return (
+            self not in (self.NEW, self.PARTIAL, self.BEHIND, self.QUEUE) and not self.is_standing
+        )
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it may be meant so: no fault, but said where many workspaces are looked at."""
+        return self in (self.NARROW, self.POLLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +76,7 @@ class Trouble:
     said: str = ""
     remedy: str = ""
     remedy_label: str = ""
+    remedy_hint: str = ""  # where it is run
     docs_url: str = ""
     renews: bool = False  # whether a fresh kubeconfig mends it
     plurals: tuple[str, ...] = ()  # the kinds of objects that it is about, where not all
@@ -118,6 +129,7 @@ _WORDS = {
         text="This does not mean that there are none: kaitoweb is not allowed to look. What was seen before is shown as last known. An administrator of the cluster applies the rule below; kaitoweb then goes on by itself, within a minute.",
         wish="What you ask for now is sent, but kaitoweb cannot see what becomes of it.",
         remedy_label="The rule that is missing",
+        remedy_hint="kubectl apply -f takes it as it is",
     ),
     TroubleKind.KAITO_MISSING: Trouble(
         kind=TroubleKind.KAITO_MISSING,
@@ -141,6 +153,7 @@ _WORDS = {
         wish="What you ask for now is kept and sent as soon as a worker runs.",
         remedy=START_WORKER,
         remedy_label="What to run",
+        remedy_hint="Where kaitoweb runs",
     ),
     TroubleKind.SILENT: Trouble(
         kind=TroubleKind.SILENT,
@@ -163,8 +176,9 @@ _WORDS = {
         icon="lock",
         word="Partly forbidden",
         title="kaitoweb may not watch {plurals} in {cluster}",
-        text="All workspaces are shown, and they are up to date. What is missing serves to {purposes}. An administrator of the cluster applies the rule below; kaitoweb then goes on by itself, within a minute.",
+        text="All workspaces are shown, and they are up to date, but kaitoweb cannot {purposes}. An administrator of the cluster applies the rule below; kaitoweb then goes on by itself, within a minute.",
         remedy_label="The rule that is missing",
+        remedy_hint="kubectl apply -f takes it as it is",
     ),
     TroubleKind.BEHIND: Trouble(
         kind=TroubleKind.BEHIND,
@@ -172,7 +186,27 @@ _WORDS = {
         word="Partly behind",
         title="Some of {cluster} is old: its {plurals} are shown",
         when_word="as of",
-        text="The workspaces themselves are up to date. What is old serves to {purposes}. kaitoweb tries again by itself.",
+        text="The workspaces themselves are up to date, but kaitoweb is late to {purposes}. It tries again by itself.",
+    ),
+    TroubleKind.NARROW: Trouble(
+        kind=TroubleKind.NARROW,
+        tone="blue",
+        icon="lock",
+        word="Connected in part",
+        title="Of {cluster} only {namespaces} can be seen",
+        text="kaitoweb may not list {plurals} in the whole cluster. What is there is complete and up to date; what is elsewhere is not shown. That may be meant so; if not, an administrator of the cluster applies the rule below.",
+        remedy_label="The rule for the whole cluster",
+        remedy_hint="kubectl apply -f takes it as it is",
+    ),
+    TroubleKind.POLLED: Trouble(
+        kind=TroubleKind.POLLED,
+        tone="blue",
+        icon="clock-pause",
+        word="Connected, polling",
+        title="Changes of {plurals} in {cluster} appear some seconds late",
+        text="kaitoweb may list them, but not watch them, so it asks for all of them every ten seconds or so. An administrator of the cluster can spare both sides that by the rule below.",
+        remedy_label="The rule that is missing",
+        remedy_hint="kubectl apply -f takes it as it is",
     ),
 }  # fmt: skip
 QUEUE_DOWN = Trouble(
@@ -184,17 +218,20 @@ QUEUE_DOWN = Trouble(
     wish="What you ask for now is kept, and sent as soon as the queue is back.",
     remedy=START_QUEUE,
     remedy_label="What to run",
+    remedy_hint="Where kaitoweb runs",
 )
 
 
 def told(kind: TroubleKind, cluster: str, **facts: object) -> Trouble:
-    """The words for `kind` with the names put in; `facts` are fields of Trouble, and `purposes`."""
+    """The words for `kind` with the names put in; `facts` are fields of Trouble, `purposes` and `namespaces`."""
     words = _WORDS[kind]
     plurals, purposes = facts.get("plurals", ()), facts.pop("purposes", ())
+    namespaces = facts.pop("namespaces", ())
     names = {
         "cluster": cluster,
         "plurals": listed(plurals),  # type: ignore[arg-type]
-        "purposes": listed(purposes),  # type: ignore[arg-type]
+        "purposes": listed(purposes, "or"),  # type: ignore[arg-type]
+        "namespaces": _spaces(namespaces),  # type: ignore[arg-type]
     }
     return replace(
         words,
@@ -205,7 +242,13 @@ def told(kind: TroubleKind, cluster: str, **facts: object) -> Trouble:
     )
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """ "pods", "pods and events", "pods, events and jobs"."""
     *first, last = names or ("",)
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def _spaces(names: Sequence[str]) -> str:
+    if len(names) > NAMESPACES_NAMED:
+        return f"{len(names)} namespaces"
+    return f"the namespace{'s' if len(names) > 1 else ''} {listed(names)}"

@@ -26,18 +26,21 @@ from clusters.troubles import as_of, troubles_of
 from clusters.wording import QUEUE_DOWN, Trouble
 from workspaces import feed
 
+FLAGS = ("wishes", "quiet", "one")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
     """`place` is the cluster that the page is about, empty for all; `wishes` whether something is asked for there;
 
-    `quiet` where the page itself says what is wrong, and only the badge is told.
+    `quiet` where the page itself says what is wrong, and only the badge is told; `one` where it is about one workspace.
     """
 
     troubles: tuple[Trouble, ...]
     place: str
     wishes: bool
     quiet: bool
+    one: bool
     old: tuple[tuple[str, datetime], ...]  # clusters that are not up to date, and since when
 
     @property
@@ -52,7 +55,7 @@ class Banner:
     @property
     def url(self) -> str:
         asked = {"cluster": self.place, "seen": self.digest}
-        asked |= {flag: "1" for flag in ("wishes", "quiet") if getattr(self, flag)}
+        asked |= {flag: "1" for flag in FLAGS if getattr(self, flag)}
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"{reverse('troubles')}?{query}"
 
@@ -69,18 +72,29 @@ class Banner:
 
 
 def banner(
-    clusters: Sequence[Cluster], *, place: str, wishes: bool = False, quiet: bool = False
+    clusters: Sequence[Cluster],
+    *,
+    place: str,
+    wishes: bool = False,
+    quiet: bool = False,
+    one: bool = False,
 ) -> Banner:
     now = timezone.now()
     chosen = [c for c in clusters if not place or c.name == place]
-    troubles = [trouble for c in chosen for trouble in troubles_of(c, now=now)]
+    troubles = [
+        trouble
+        for cluster in chosen
+        for trouble in troubles_of(cluster, now=now)
+        if not (quiet or (one and trouble.kind.is_standing))
+    ]
     queue = [QUEUE_DOWN] if wishes and not feed.answers() else []
     old = ((c.name, as_of(c, now=now)) for c in chosen)
     return Banner(
-        troubles=(*queue, *troubles) if not quiet else tuple(queue),
+        troubles=(*queue, *troubles),
         place=place,
         wishes=wishes,
         quiet=quiet,
+        one=one,
         old=tuple((name, since) for name, since in old if since),
     )
 
@@ -92,8 +106,7 @@ def troubles(request: HtmxHttpRequest) -> HttpResponse:
     found = banner(
         list(queries.watched_clusters(request.user)),
         place=place,
-        wishes=request.GET.get("wishes") == "1",
-        quiet=request.GET.get("quiet") == "1",
+        **{flag: request.GET.get(flag) == "1" for flag in FLAGS},
     )
     if found.digest == request.GET.get("seen"):
         return HttpResponse(status=204)

@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.inclusion_tag("includes/_banner.html", takes_context=True)
 def troubles(context: template.Context, place: str | None = None, **flags: bool) -> dict[str, Any]:
-    """`place` names the cluster; without it that of the page's address or filter. For the flags `wishes` and `quiet` see Banner.
+    """`place` names the cluster; without it that of the page's address or filter. For the flags see Banner.
 
     Nothing for who is not signed in.
     """

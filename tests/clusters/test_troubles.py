@@ -91,7 +91,7 @@ def test_forbidden_kinds_are_named_with_the_rule_and_what_they_are_for():
 
     assert trouble.kind == TroubleKind.PARTIAL
     assert trouble.title == "kaitoweb may not watch pods and events in prod"
-    assert "say why a workspace is not ready and show events and the timeline" in trouble.text
+    assert "cannot say why a workspace is not ready or show events and the timeline" in trouble.text
     assert trouble.plurals == ("pods", "events")
     assert "All workspaces are shown" in trouble.text
 
@@ -158,6 +158,35 @@ def test_the_clusters_own_words_stand_apart_and_are_trimmed():
     trouble = only(made)
 
     assert (trouble.error, trouble.said[:3], len(trouble.said)) == ("Nothing answers.", "xxx", 300)
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "words"),
+    [
+        (["a"], "the namespace a"),
+        (["a", "b"], "the namespaces a and b"),
+        (list("abcdefg"), "7 namespaces"),
+    ],
+)
+def test_what_can_be_seen_in_some_namespaces_only_is_no_fault(namespaces, words):
+    seen = {"state": "ok", "namespaces": namespaces, "polling": True}
+    made = cluster(streams={"workspaces": seen, "pods": seen})
+
+    trouble = only(made)
+
+    assert (trouble.kind, trouble.title) == (
+        TroubleKind.NARROW,
+        f"Of prod only {words} can be seen",
+    )
+    assert "may not list workspaces and pods in the whole cluster" in trouble.text
+    assert 'verbs: ["list", "watch"]' in trouble.remedy
+    assert as_of(made, now=NOW) is None
+
+
+def test_what_may_be_listed_but_not_watched_is_late():
+    made = cluster(streams={"jobs": {"state": "ok", "polling": True}})
+
+    assert only(made).title == "Changes of jobs in prod appear some seconds late"
 
 
 def test_streams_are_plain_json():

@@ -186,7 +186,10 @@ def workspace_list(person: people.Person, filters: Filters) -> WorkspaceList:
 def workspace_row(person: people.Person, uid: str) -> Row | None:
     """One row of the list; None when it is gone or not theirs to see."""
     found = _shown(visible_workspaces(person).filter(uid=uid, deleted_at=None)).first()
-    return _row(found) if found else None
+    if found is None:
+        return None
+    cluster = cluster_queries.watched_clusters(person).get(pk=found.cluster_id)
+    return replace(_row(found), as_of=as_of(cluster, now=timezone.now()))
 
 
 def _in_scope(rows: QuerySet[Workspace], filters: Filters) -> QuerySet[Workspace]:

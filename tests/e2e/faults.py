@@ -1,0 +1,89 @@
+"""Faults for a running stack, each as a block: inside it something is broken, after it that is mended."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import re
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+
+from tests.e2e.stack import Stack
+
+# What tells the processes of `manage.py up` from each other.
+MARKS = {
+    "sandbox": r"manage\.py sandbox ",
+    "valkey": r"valkey-server",
+    "worker": r"kaitoweb worker ",
+    "web": r"uvicorn",
+}
+
+
+def process(stack: Stack, name: str) -> psutil.Process:
+    children = psutil.Process(stack.process.pid).children()
+    return next(p for p in children if re.search(MARKS[name], " ".join(p.cmdline())))
+
+
+@contextlib.contextmanager
+def frozen(stack: Stack, name: str) -> Iterator[None]:
+    """It keeps its connections and says nothing."""
+    victim = process(stack, name)
+    victim.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        victim.send_signal(signal.SIGCONT)
+
+
+def restart(stack: Stack, name: str) -> None:
+    """The supervisor starts it again within a second."""
+    process(stack, name).send_signal(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def without_rights(stack: Stack, *resources: str) -> Iterator[None]:
+    """kaitoweb's role says no more that these may be listed and watched; the watches begin anew and find out."""
+    role = _object(stack, "clusterrole", "kaitoweb")
+    lesser = copy.deepcopy(role)
+    for rule in lesser["rules"]:
+        rule["resources"] = [r for r in rule["resources"] if r not in resources]
+    lesser["rules"] = [rule for rule in lesser["rules"] if rule["resources"]]
+    _replace(stack, lesser)
+    restart(stack, "worker")
+    try:
+        yield
+    finally:
+        _replace(stack, role)
+
+
+@contextlib.contextmanager
+def without_kaito(stack: Stack) -> Iterator[None]:
+    """Its kind is taken out of the cluster, and with it, as Kubernetes does it, every Workspace."""
+    kind = _object(stack, "crd", "workspaces.kaito.sh")
+    _run(stack, "delete", "crd", "workspaces.kaito.sh", "--wait=false")
+    try:
+        yield
+    finally:
+        _run(stack, "create", "-f", "-", input=json.dumps(kind))
+
+
+def _object(stack: Stack, kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_run(stack, "get", kind, name, "-o", "json"))
+    kept = ("name", "labels", "annotations")
+    found["metadata"] = {k: v for k, v in found["metadata"].items() if k in kept}
+    found.pop("status", None)
+    return found
+
+
+def _replace(stack: Stack, found: dict[str, Any]) -> None:
+    _run(stack, "replace", "-f", "-", input=json.dumps(found))
+
+
+def _run(stack: Stack, *arguments: str, **options: str) -> str:
+    done = stack.kubectl(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
