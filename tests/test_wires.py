@@ -160,3 +160,14 @@ def test_closed_wire_leaves_no_thread(echo):
     with Wire(echo) as wire, client(wire) as sock:
         says(sock, b"hello")
     assert not [t for t in threading.enumerate() if t.name == "wire"]
+
+
+def test_stranded_connection_is_dead_for_good_and_new_ones_work(wire):
+    with client(wire, timeout=0.2) as stranded:
+        assert says(stranded, b"a") == b"a"
+        wire.strand()
+        wire.thaw()
+        with pytest.raises(TimeoutError):
+            says(stranded, b"b")
+        with client(wire) as fresh:
+            assert says(fresh, b"c") == b"c"

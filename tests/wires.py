@@ -91,6 +91,16 @@ class Wire:
         """Carry on, with all that came meanwhile."""
         self._do(self._open.set)
 
+    def strand(self) -> None:
+        """Open connections stay and carry nothing any more, whatever is called later but cut(); new ones work."""
+
+        def swap() -> None:
+            self._open.clear()
+            self._open = asyncio.Event()
+            self._open.set()
+
+        self._do(swap)
+
     def cut(self) -> None:
         """Reset every connection now; what was on its way is lost."""
         self._do(lambda: [pair.reset() for pair in self._pairs])
@@ -157,12 +167,13 @@ class Wire:
         return await asyncio.open_connection(*self.target)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_open = self._open
         while chunk := await reader.read(CHUNK_BYTES):
-            await self._open.wait()
+            await is_open.wait()
             await asyncio.sleep(self._delay_s)
             writer.write(chunk)
             await writer.drain()
-        await self._open.wait()
+        await is_open.wait()
         with contextlib.suppress(OSError):  # the other side is gone already
             writer.write_eof()
 

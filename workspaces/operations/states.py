@@ -149,7 +149,7 @@ def _has_its_turn() -> Q:
     """
     is_suspect = Q(lost_workers__gte=QUARANTINE_AFTER - 1)
     others = Operation.objects.filter(is_suspect, status=OperationStatus.RUNNING)
-    return ~is_suspect | ~Exists(others.exclude(pk=OuterRef("pk")))
+    return ~is_suspect | Q(~Exists(others.exclude(pk=OuterRef("pk"))))
 
 
 def is_long_ago(field: str, seconds: float) -> Q:
