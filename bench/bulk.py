@@ -1,14 +1,21 @@
-"""Many workspaces as KAITO would have left them, and a cluster in which nothing moves unless a benchmark moves it."""
+"""Many workspaces as KAITO would have left them, in a cluster where nothing moves unless a benchmark moves it.
+
+`python -m bench.bulk COUNT [pods]` serves it in a process of its own, so that its work is not measured with ours.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sandbox.cluster import Cluster
 from sandbox.kaito.crd import CRDS
-from sandbox.resources import PODS
-from tests.servers import RunningSandbox, run_sandbox
+from sandbox.resources import PODS, Resource
+from tests.servers import run_sandbox
 
 API = "/apis/kaito.sh/v1beta1"
 
@@ -75,19 +82,83 @@ def pod(name: str, namespace: str) -> dict:
     }
 
 
+@dataclass
+class Served:
+    """A cluster in another process."""
+
+    process: subprocess.Popen[str]
+    kubeconfig: str
+    url: str
+    token: str
+    ca: str
+
+    def tell(self, verb: str, count: int) -> None:
+        """touch or remove so many workspaces, the first ones; comes back when it is done."""
+        self.process.stdin.write(f"{verb} {count}\n")
+        self.process.stdin.flush()
+        self.process.stdout.readline()
+
+
 @contextmanager
-def cluster_of(workspaces: int, *, pods: bool = False) -> Iterator[RunningSandbox]:
-    """A served API server with so many ready workspaces, and with a pod for each if asked; no controllers."""
+def served(workspaces: int, *, pods: bool = False) -> Iterator[Served]:
+    """So many ready workspaces, and if asked a pod for each; no controllers."""
+    command = [sys.executable, "-m", "bench.bulk", str(workspaces), *(["pods"] if pods else [])]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Served(process, **json.loads(process.stdout.readline()))
+        finally:
+            process.stdin.close()
 
-    def fill(cluster: Cluster) -> None:
-        for crd in CRDS:
-            cluster.install_crd(crd)
-        kind = cluster.registry.by_path("kaito.sh", "v1beta1", "workspaces")
-        for number in range(workspaces):
-            name, namespace = f"workspace-{number:05d}", f"team-{number % 20:02d}"
-            cluster.store.create(kind, ready(name, namespace), manager="bench")
-            if pods:
-                cluster.store.create(PODS, pod(name, namespace), manager="bench")
 
-    with run_sandbox(kaito=False, knobs=True, prepare=fill) as sandbox:
-        yield sandbox
+def _fill(cluster: Cluster, count: int, *, pods: bool) -> None:
+    for crd in CRDS:
+        cluster.install_crd(crd)
+    kind = _workspaces(cluster)
+    for number in range(count):
+        name, namespace = _name(number)
+        cluster.store.create(kind, ready(name, namespace), manager="bench")
+        if pods:
+            cluster.store.create(PODS, pod(name, namespace), manager="bench")
+
+
+def _touch(cluster: Cluster, count: int) -> None:
+    kind = _workspaces(cluster)
+    for number in range(count):
+        name, namespace = _name(number)
+        obj = cluster.store.get(kind, namespace, name)
+        seen = int(obj["metadata"].get("annotations", {}).get("bench/touched", 0))
+        obj["metadata"]["annotations"] = {"bench/touched": str(seen + 1)}
+        cluster.store.update(kind, obj, manager="bench")
+
+
+def _remove(cluster: Cluster, count: int) -> None:
+    for number in range(count):
+        name, namespace = _name(number)
+        cluster.store.delete(_workspaces(cluster), namespace, name)
+
+
+def _name(number: int) -> tuple[str, str]:
+    return f"workspace-{number:05d}", f"team-{number % 20:02d}"
+
+
+def _workspaces(cluster: Cluster) -> Resource:
+    return cluster.registry.by_path("kaito.sh", "v1beta1", "workspaces")
+
+
+def main() -> None:
+    count, pods = int(sys.argv[1]), "pods" in sys.argv
+    verbs = {"touch": _touch, "remove": _remove}
+    with run_sandbox(kaito=False, knobs=True, prepare=lambda c: _fill(c, count, pods=pods)) as it:
+        shown = {"kubeconfig": it.kubeconfig("kaitoweb"), "url": it.url}
+        shown |= {"token": it.tokens["admin"], "ca": it.cluster.certificate.authority_pem}
+        print(json.dumps(shown), flush=True)
+        for line in sys.stdin:
+            verb, number = line.split()
+            it.call(lambda cluster, do=verbs[verb], n=int(number): do(cluster, n))
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

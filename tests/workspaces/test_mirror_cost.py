@@ -131,6 +131,46 @@ def test_a_list_at_once_costs_hardly_more_queries_than_one_object(cluster, targe
     assert counts[1] < counts[0] + 12  # SQLite takes so many values in one INSERT
 
 
+def later(number_of_workspaces, *, version=700):
+    """The same workspaces with what the next one's life has come to, as a list tells it."""
+    events = []
+    for number in range(number_of_workspaces):
+        next_one = everything(number + 1)[targets.WORKSPACES][0]
+        raw = everything(number)[targets.WORKSPACES][0] | {"status": next_one["status"]}
+        raw["metadata"] = raw["metadata"] | {"resourceVersion": str(version + number)}
+        events.append(Seen(target=targets.WORKSPACES, raw=raw, listed=True))
+    return events
+
+
+@pytest.mark.postgres
+def test_changes_at_once_leave_the_same_rows_as_one_by_one(cluster, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: builders.NOW)
+    other = builders.make_cluster("other")
+    tokens = {c: leases.acquire(c, "test") for c in (cluster, other)}
+    for each, token in tokens.items():
+        mirror.apply(*listed(targets.WORKSPACES, 8), cluster=each, token=token)
+    before = rows_of(cluster)
+
+    mirror.apply(*later(8), cluster=cluster, token=tokens[cluster])
+    for event in later(8):
+        mirror.apply(event, cluster=other, token=tokens[other])
+
+    assert rows_of(cluster) == rows_of(other)
+    assert rows_of(cluster) != before
+
+
+def test_changes_at_once_ask_no_more_than_one(cluster):
+    token = leases.acquire(cluster, "test")
+    mirror.apply(*listed(targets.WORKSPACES, 40), cluster=cluster, token=token)
+    asked = []
+    for events in (later(1), later(40, version=800)):
+        with CaptureQueriesContext(connection) as captured:
+            mirror.apply(*events, cluster=cluster, token=token)
+        asked.append(sum(query["sql"].startswith("SELECT") for query in captured))
+
+    assert asked[0] == asked[1]
+
+
 def test_recheck_locks_nothing_while_nothing_moves(cluster):
     token = leases.acquire(cluster, "test")
     mirror.apply(*listed(targets.WORKSPACES, 40), cluster=cluster, token=token)

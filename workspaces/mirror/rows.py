@@ -35,16 +35,19 @@ EVERYBODY = "workspaces"  # lists, tiles and counts
 def see_workspaces(cluster: Cluster, raws: Iterable[RawObject], *, listed: bool) -> Topics:
     """Insert or update the rows of these uids; an older version is ignored, unless a full list reports it."""
     now, topics, fresh = timezone.now(), set(), []
+    told: list[tuple[Workspace, list[Change]]] = []
     by_uid = {parsing.uid_of(raw): raw for raw in raws}
     there = Workspace.objects.filter(cluster=cluster, uid__in=by_uid)
     known = {row.uid: row for row in there}
     for uid, raw in by_uid.items():
         copied = _copied(raw) | {"seen_at": now}
         if uid in known:
-            topics |= _change(known[uid], copied, listed=listed, now=now)
+            moved, changes = _change(known[uid], copied, listed=listed)
+            topics |= moved
+            told += [(known[uid], changes)] if changes is not None else []
         else:
             fresh.append(Workspace(cluster=cluster, uid=uid, **copied))
-    return topics | _insert(fresh, now)
+    return topics | conclude(told, now=now) | _insert(fresh, now)
 
 
 def lose_workspace(row: Workspace, *, version: str = "") -> Topics:
@@ -61,6 +64,8 @@ def conclude(told: Sequence[tuple[Workspace, Iterable[Change]]], *, now: datetim
 
     them, and what follows from it, into their timelines. Returns what to announce, nothing for a row that stays.
     """
+    if not told:
+        return set()
     topics: Topics = set()
     written: list[tuple[Workspace, list[Change]]] = []
     for seen, (row, changes) in zip(sighting.see_all([w for w, _ in told]), told, strict=True):
@@ -78,16 +83,19 @@ def would_move(rows: Iterable[Workspace], *, now: datetime) -> list[int]:
     return [s.row.pk for s in seen if _differing(s.row, _concluded(s, now))]
 
 
-def _change(row: Workspace, copied: dict[str, Any], *, listed: bool, now: datetime) -> Topics:
+def _change(
+    row: Workspace, copied: dict[str, Any], *, listed: bool
+) -> tuple[Topics, list[Change] | None]:
+    """What to announce, and how the timeline goes on; None where there is nothing to conclude anew."""
     if not listed and not is_newer(copied["resource_version"], row.resource_version):
-        return set()
+        return set(), None
     before, was_gone = row.raw, row.deleted_at is not None
     topics = _displace([row]) if was_gone else set()
     _update(row, copied | {"deleted_at": None})
     if substance(before) == substance(row.raw) and not was_gone:
-        return topics
+        return topics, None
     changes = transitions.workspace_changes(*map(parsing.parse_workspace, (before, row.raw)))
-    return topics | {f"workspace-{row.uid}"} | conclude([(row, changes)], now=now)
+    return topics | {f"workspace-{row.uid}"}, list(changes)
 
 
 def _insert(rows: list[Workspace], now: datetime) -> Topics:

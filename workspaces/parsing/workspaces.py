@@ -135,7 +135,8 @@ def _container_choice(raw: RawObject) -> ContainerChoice:
 
 
 def _without_error(condition: Condition) -> Condition:
-    return replace(condition, message=_words_and_error(condition.message)[0])
+    words = _words_and_error(condition.message)[0]
+    return condition if words == condition.message else replace(condition, message=words)
 
 
 def _words_and_error(message: str) -> tuple[str, str]:
