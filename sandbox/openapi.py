@@ -11,39 +11,62 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import orjson
 from aiohttp import web
 
-from sandbox import status
+from sandbox import kinds, status
 from sandbox.answers import json_answer
+from sandbox.kinds import core
+from sandbox.kinds.notation import Type, parse, schema_of
 from sandbox.registry import Registry
-from sandbox.resources import Resource
-from sandbox.tables import Object
+from sandbox.resources import SCALES, Resource
+
+Object = dict[str, Any]
 
 ROOT = "/openapi/v3"
 PATCH_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force")
-OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+REFERENCE = "#/components/schemas/"
+# Of the types that stand beside the core ones, these belong to all groups.
+META_TYPES = ("ObjectMeta", "OwnerReference", "LabelSelector", "LabelSelectorRequirement")
+META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+CORE = "io.k8s.api.core.v1"
+FOR_EVER = "public, immutable"
 
 
 def answer(request: web.Request, registry: Registry) -> web.Response:
     path = request.path.rstrip("/")
-    documents = {_path(row): (row.group, row.version) for row in registry.all()}
+    documents = {path_of(row): (row.group, row.version) for row in registry.all()}
     if path == ROOT:
-        return json_answer({"paths": {below: _link(below, registry) for below in documents}})
+        links = {below: {"serverRelativeURL": _link(below, registry)} for below in documents}
+        return json_answer({"paths": links})
     below = path.removeprefix(f"{ROOT}/")
     if below not in documents:
         raise status.no_such_path()
-    return json_answer(_document(registry, *documents[below]))
+    return _document_answer(request, registry, below, documents[below])
 
 
-def _path(row: Resource) -> str:
+def _document_answer(
+    request: web.Request, registry: Registry, below: str, about: tuple[str, str]
+) -> web.Response:
+    """Under its hash a document never changes; under an old hash one is sent to the new one."""
+    link, asked = _link(below, registry), request.query.get("hash")
+    if asked and not link.endswith(f"?hash={asked}"):
+        return web.Response(status=301, headers={"Location": link})
+    found = json_answer(_document(registry, *about))
+    if asked:
+        found.headers["Cache-Control"] = FOR_EVER
+    return found
+
+
+def path_of(row: Resource) -> str:
     return f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"
 
 
-def _link(below: str, registry: Registry) -> Object:
+def _link(below: str, registry: Registry) -> str:
     """The hash lets clients keep the document until a CRD changes."""
-    rows = [repr((row, row.schema)) for row in registry.all() if _path(row) == below]
-    digest = hashlib.sha256("".join(rows).encode()).hexdigest().upper()
-    return {"serverRelativeURL": f"{ROOT}/{below}?hash={digest}"}
+    rows = [(repr(row), row.schema) for row in registry.all() if path_of(row) == below]
+    digest = hashlib.sha256(orjson.dumps(rows)).hexdigest().upper()
+    return f"{ROOT}/{below}?hash={digest}"
 
 
 def _document(registry: Registry, group: str, version: str) -> Object:
@@ -52,45 +75,78 @@ def _document(registry: Registry, group: str, version: str) -> Object:
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1.36.3"},
         "paths": {url: operations for row in rows for url, operations in _operations(row)},
-        "components": {"schemas": {_name(row): _schema(row) for row in rows}},
+        "components": {"schemas": Components(rows).schemas},
     }
 
 
-def _name(row: Resource) -> str:
+class Components:
+    """The schemas of the kinds of one group, and of every type that they are made of."""
+
+    def __init__(self, rows: list[Resource]) -> None:
+        self.schemas: dict[str, Object] = {}
+        self._group = ""
+        for row in rows:
+            self._group = name_of(row).rpartition(".")[0]
+            self.schemas[name_of(row)] = self._kind(row)
+
+    def _kind(self, row: Resource) -> Object:
+        own = row.schema if row.is_custom else schema_of(_type_of(row), self._refer)
+        base = own or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        about = {"group": row.group, "kind": row.kind, "version": row.version}
+        text = {"type": "string"}
+        properties = {"apiVersion": text, "kind": text} | base.get("properties", {})
+        properties["metadata"] = {"allOf": [self._refer("ObjectMeta")]}
+        return base | {"properties": properties, "x-kubernetes-group-version-kind": [about]}
+
+    def _refer(self, type_: str) -> Object:
+        name = f"{self._home(type_)}.{type_}"
+        if name not in self.schemas:
+            self.schemas[name] = {}  # before its own fields refer to it again
+            self.schemas[name] = schema_of(kinds.types()[type_], self._refer)
+        return {"$ref": REFERENCE + name}
+
+    def _home(self, type_: str) -> str:
+        if type_ in META_TYPES:
+            return META
+        return CORE if type_ in CORE_TYPES else self._group
+
+
+CORE_TYPES = frozenset(parse(core.TYPES))
+
+
+def _type_of(row: Resource) -> Type:
+    return kinds.types()[kinds.type_name(row)]
+
+
+def name_of(row: Resource) -> str:
     """Reversed group, as the server names custom kinds: `sh.kaito.v1beta1.Workspace`."""
-    if not row.group:
-        return f"io.k8s.api.core.{row.version}.{row.kind}"
-    return ".".join([*reversed(row.group.split(".")), row.version, row.kind])
-
-
-def _schema(row: Resource) -> Object:
-    about = {"group": row.group, "kind": row.kind, "version": row.version}
-    base: dict[str, Any] = dict(row.schema) if row.schema else dict(OPEN)
-    properties = dict(base.get("properties", {}))
-    for name in ("apiVersion", "kind"):
-        properties.setdefault(name, {"type": "string"})
-    properties["metadata"] = OPEN
-    return base | {"properties": properties, "x-kubernetes-group-version-kind": [about]}
+    if row.is_custom:
+        return ".".join([*reversed(row.group.split(".")), row.version, row.kind])
+    return f"io.k8s.api.{row.group.partition('.')[0] or 'core'}.{row.version}.{row.kind}"
 
 
 def _operations(row: Resource) -> list[tuple[str, Object]]:
     namespaced = "/namespaces/{namespace}" if row.namespaced else ""
-    collection = f"/{_path(row)}{namespaced}/{row.plural}"
-    reference = {"$ref": f"#/components/schemas/{_name(row)}"}
-    one = {
-        "patch": _operation(row, "patch", reference),
-        "get": _operation(row, "get", reference),
-    }
+    collection = f"/{path_of(row)}{namespaced}/{row.plural}"
+    one = {action: _operation(row, action) for action in ("get", "put", "patch", "delete")}
+    below = [
+        (f"{collection}/{{name}}/{sub}", {"get": _operation(row, "get", sub)})
+        for sub in row.subresources
+        if sub in ("status", "scale")
+    ]
     return [
-        (collection, {"post": _operation(row, "post", reference)}),
+        (collection, {"get": _operation(row, "get", "list"), "post": _operation(row, "post")}),
         (f"{collection}/{{name}}", one),
+        *below,
     ]
 
 
-def _operation(row: Resource, action: str, reference: Object) -> Object:
+def _operation(row: Resource, action: str, what: str = "") -> Object:
     names = () if action == "get" else PATCH_PARAMETERS
+    reference = {"$ref": REFERENCE + name_of(row)}
+    about = SCALES if what == "scale" else row
     return {
-        "operationId": f"{action}{row.kind}",
+        "operationId": f"{action}{row.kind}{what.capitalize()}",
         "parameters": [
             {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
             for name in names
@@ -98,8 +154,8 @@ def _operation(row: Resource, action: str, reference: Object) -> Object:
         "responses": {
             "200": {"description": "OK", "content": {"application/json": {"schema": reference}}}
         },
-        "x-kubernetes-action": action,
+        "x-kubernetes-action": what if what == "list" else action,
         "x-kubernetes-group-version-kind": {
-            "group": row.group, "kind": row.kind, "version": row.version,
+            "group": about.group, "kind": about.kind, "version": about.version,
         },
     }  # fmt: skip

@@ -139,3 +139,46 @@ async def test_subresources_name_the_kind_that_they_take(api):
         "scale": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
         "status": {"group": "apps", "version": "v1", "kind": "Deployment"},
     }
+
+
+def references(value):
+    if isinstance(value, list):
+        return {name for item in value for name in references(item)}
+    if isinstance(value, dict):
+        own = {value["$ref"].removeprefix("#/components/schemas/")} if "$ref" in value else set()
+        return own | {name for inner in value.values() for name in references(inner)}
+    return set()
+
+
+async def test_every_document_defines_what_it_refers_to(api):
+    index = await api.get("/openapi/v3")
+    for path, link in index["paths"].items():
+        document = await api.get(link["serverRelativeURL"])
+        schemas = document["components"]["schemas"]
+        assert references(document) <= schemas.keys(), path
+
+    assert {"api/v1", "apis/apps/v1", "apis/example.com/v1"} <= index["paths"].keys()
+
+
+async def test_built_in_kinds_are_described_type_by_type(api):
+    index = await api.get("/openapi/v3")
+    document = await api.get(index["paths"]["apis/apps/v1"]["serverRelativeURL"])
+
+    schemas = document["components"]["schemas"]
+    kind, spec = (schemas[f"io.k8s.api.apps.v1.Deployment{part}"] for part in ("", "Spec"))
+    here = "#/components/schemas/io.k8s.api"
+    assert kind["properties"]["spec"] == {"$ref": f"{here}.apps.v1.DeploymentSpec"}
+    assert spec["properties"]["template"] == {"$ref": f"{here}.core.v1.PodTemplateSpec"}
+    assert spec["required"] == ["selector", "template"]
+
+
+async def test_a_document_is_for_ever_under_its_hash_and_moves_with_it(api):
+    index = await api.get("/openapi/v3")
+    link = index["paths"]["apis/example.com/v1"]["serverRelativeURL"]
+    headers = {"Authorization": f"Bearer {api.bearer}"}
+
+    async with api.open(link) as current:
+        assert current.headers["Cache-Control"] == "public, immutable"
+    old = api.url + link.partition("=")[0] + "=OLD"
+    async with api.session.get(old, headers=headers, allow_redirects=False) as moved:
+        assert (moved.status, moved.headers["Location"]) == (301, link)
