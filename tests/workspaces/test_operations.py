@@ -180,6 +180,18 @@ def test_carry_out_fails_on_a_disconnected_cluster(api, wish):
     assert api.writes == []
 
 
+def test_wish_waits_for_a_sign_in_that_has_expired(api, wish):
+    api.script = [Denied("Unauthorized", "The cluster does not accept the sign-in.", 401)]
+
+    operations.carry_out(wish.pk)
+    waiting = (status(wish), wish.error, outcomes())
+    make_due(wish)
+    operations.carry_out(wish.pk)
+
+    assert waiting == ("queued", "The cluster does not accept the sign-in.", ["requested"])
+    assert (status(wish), outcomes()) == ("succeeded", ["requested", "succeeded"])
+
+
 def test_unreachable_cluster_is_tried_again_later(api, wish):
     api.script = [LOST_ANSWER]
 

@@ -150,6 +150,7 @@ def test_words_beyond_the_causes_are_kept():
         (NotFound("NamespaceNotFound", "No such namespace.", 404), "namespace", "error"),
         (NotFound("NotServed", "Not served.", 404), "", "error"),
         (Denied("Forbidden", "kaitoweb may not create workspaces.", 403), "", "error"),
+        (Denied("Unauthorized", "The sign-in has expired.", 401), "", "warning"),
         (Unreachable("Timeout", "The cluster did not answer in time."), "", "warning"),
         (invalid(""), "", "error"),
     ],

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 1.0
 GIVE_UP_AFTER_S = 600.0  # since the first attempt
+UNAUTHORIZED = 401
 UNWRITTEN = "The end of this could not be written down yet."
 
 
@@ -59,6 +60,10 @@ def _attempt(operation: Operation) -> Ending:
     except Unreachable:
         raise
     except ClusterError as error:
+        if (
+            error.status == UNAUTHORIZED
+        ):  # about kaitoweb's sign-in, which a person renews; not about the wish
+            raise Unreachable(error.reason, error.message, error.status, error.detail) from error
         return _judged(error)
 
 

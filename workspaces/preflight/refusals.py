@@ -21,6 +21,7 @@ _WEBHOOK_PREFIX = re.compile(
 )
 _LINE = re.compile(r"(?P<words>.*): (?P<paths>[\w.\[\]/-]+(, [\w.\[\]/-]+)*)")
 
+UNAUTHORIZED = 401
 # The end of a path, in lower case and without [index], and the form's field for it.
 FIELDS_BY_PATH = {
     "name": "name",
@@ -120,7 +121,7 @@ def field_problems(error: ClusterError) -> list[FieldProblem]:
         ]
     if isinstance(error, NotFound):
         return [_not_found(error)]
-    if isinstance(error, Unreachable):
+    if isinstance(error, Unreachable) or error.status == UNAUTHORIZED:
         return [_unjudged(error)]
     if isinstance(error, Denied) or not isinstance(error, Invalid):
         return [FieldProblem(field="", message=error.message, detail=error.detail)]
@@ -194,8 +195,8 @@ def _not_found(error: NotFound) -> FieldProblem:
     return FieldProblem(field="namespace", message=message, detail=error.detail)
 
 
-def _unjudged(error: Unreachable) -> FieldProblem:
-    """No answer is no refusal: the operation itself waits until the cluster can be reached."""
+def _unjudged(error: ClusterError) -> FieldProblem:
+    """No answer is no refusal, nor is a sign-in that has expired: the operation itself waits until the cluster lets us in."""
     return FieldProblem(
         field="",
         level=Level.WARNING,
