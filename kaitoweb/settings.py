@@ -209,6 +209,12 @@ KAITOWEB_DISPATCH_AFTER_S = env.float("KAITOWEB_DISPATCH_AFTER_S", default=3.0)
 KAITOWEB_PROMPT_IDLE_S = env.float("KAITOWEB_PROMPT_IDLE_S", default=120.0)
 # How fast the sandbox's deployments move, ratio; 1 takes about 25 s to Ready.
 KAITOWEB_SANDBOX_SPEED = env.float("KAITOWEB_SANDBOX_SPEED", default=1.0)
+# Which KAITO the sandbox plays: 0.12, or 0.7 as older clusters have it.
+KAITOWEB_SANDBOX_KAITO_VERSION = env.str("KAITOWEB_SANDBOX_KAITO_VERSION", default="0.12")
+# Who makes nodes in the sandbox: azure-gpu-provisioner, or byo for nobody.
+KAITOWEB_SANDBOX_NODE_PROVISIONER = env.str(
+    "KAITOWEB_SANDBOX_NODE_PROVISIONER", default="azure-gpu-provisioner"
+)
 # Which model answers in the sandbox: smollm2, echo, or auto (the real one where installed).
 KAITOWEB_SANDBOX_MODEL = env.str("KAITOWEB_SANDBOX_MODEL", default="auto")
 

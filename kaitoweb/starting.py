@@ -176,6 +176,8 @@ async def _start_cluster(plan: Plan, supervisor: Supervisor, say: Callable[[str]
             "sandbox",
             *("--state", str(plan.state), "--port", str(_kept_port(plan.state))),
             *("--speed", str(settings.KAITOWEB_SANDBOX_SPEED)),
+            *("--kaito-version", settings.KAITOWEB_SANDBOX_KAITO_VERSION),
+            *("--node-provisioner", settings.KAITOWEB_SANDBOX_NODE_PROVISIONER),
             *("--model-url", f"http://127.0.0.1:{models}"),
         )
     )

@@ -27,6 +27,7 @@ from typing import Any
 from sandbox.app import build_cluster, serving
 from sandbox.clock import Clock
 from sandbox.cluster import Cluster
+from sandbox.kaito.releases import Edition
 from sandbox.knobs import install as install_knobs
 from sandbox.kubeconfig import kubeconfig
 
@@ -75,13 +76,14 @@ def run_sandbox(
     model_url: str | None = None,
     kaito: bool = True,
     knobs: bool = False,
+    edition: Edition | None = None,
     prepare: Callable[[Cluster], None] | None = None,
 ) -> Iterator[RunningSandbox]:
     """`prepare(cluster)` runs before anything is served: CRDs, admission hooks, objects."""
 
     def build() -> Cluster:
         cluster = (
-            build_cluster(None, speed=speed, model_url=model_url, seed=seed)
+            build_cluster(None, speed=speed, model_url=model_url, seed=seed, edition=edition)
             if kaito
             else Cluster(clock=Clock(speed), model_url=model_url, seed=seed)
         )

@@ -8,7 +8,7 @@ from clusters import leases
 from clusters.credentials import seal
 from clusters.models import ClusterKind
 from clusters.services import ensure_cluster
-from clusters.targets import PODS, SERVICES, STATEFULSETS, WORKSPACES
+from clusters.targets import DEPLOYMENTS, NODECLAIMS, PODS, SERVICES, STATEFULSETS, WORKSPACES
 from clusters.watching import Seen
 from playground import cards, relaying
 from sandbox import resources
@@ -23,6 +23,8 @@ MIRRORED = (
     (PODS, resources.PODS),
     (SERVICES, resources.SERVICES),
     (STATEFULSETS, resources.STATEFULSETS),
+    (DEPLOYMENTS, resources.DEPLOYMENTS),
+    (NODECLAIMS, resources.NODECLAIMS),
 )
 
 
@@ -76,9 +78,13 @@ def cluster(sandbox, db):
         kind=ClusterKind.SANDBOX,
         kubeconfig_text=sandbox.kubeconfig("kaitoweb"),
     )
-    token = leases.acquire(made, "tests")
+    mirror_all(made, sandbox)
+    return made
+
+
+def mirror_all(cluster, sandbox):
+    token = leases.acquire(cluster, "tests")
     for target, resource in MIRRORED:
         for raw in sandbox.call(lambda c, resource=resource: c.store.list(resource)):
             seen = Seen(target=target, raw={"kind": target.kind, **raw})
-            mirror.apply(seen, cluster=made, token=token)
-    return made
+            mirror.apply(seen, cluster=cluster, token=token)
