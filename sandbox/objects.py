@@ -17,6 +17,8 @@ Name = tuple[str, str]
 POD_GRACE_S = 30
 # https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/util/rand/rand.go
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+# Left out when empty: https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/types.go
+OMITTED = ("labels", "annotations", "finalizers", "ownerReferences")
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -62,6 +64,10 @@ def named(metadata: Object) -> str:
     return metadata["name"]
 
 
+def without_empty(metadata: Object) -> Object:
+    return {name: value for name, value in metadata.items() if value or name not in OMITTED}
+
+
 def finalizers_of(obj: Object) -> list[str]:
     """A namespace has another list of them in its spec, which its emptying waits for."""
     listed = list(obj["metadata"].get("finalizers", ()))
@@ -97,7 +103,7 @@ def written(resource: Resource, old: Object, new: Object, subresource: str | Non
     kept = {name: before[name] for name in KEPT if name in before}
     metadata = {name: value for name, value in new["metadata"].items() if name not in KEPT}
     metadata |= kept | {"resourceVersion": before["resourceVersion"]}
-    return new | {"metadata": _managed(old) | metadata}
+    return new | {"metadata": _managed(old) | without_empty(metadata)}
 
 
 def _with_status(obj: Object, source: Object) -> Object:

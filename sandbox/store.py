@@ -97,7 +97,7 @@ class Store:
     ) -> Object:
         """A creationTimestamp and managedFields that come with the object are kept."""
         new = objects.copied(obj)
-        metadata = new.setdefault("metadata", {})
+        metadata = new["metadata"] = objects.without_empty(new.get("metadata", {}))
         name = objects.named(metadata)
         if self.peek(resource, metadata.get("namespace"), name):
             raise status.already_exists(resource, name)

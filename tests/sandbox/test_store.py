@@ -57,6 +57,19 @@ def test_create_sets_what_the_server_owns(store):
     assert (created["apiVersion"], created["kind"]) == ("example.com/v1", "Widget")
 
 
+def test_empty_metadata_is_left_out(store):
+    empty = {"labels": {}, "annotations": {}, "finalizers": []}
+    body = widget()
+    body["metadata"] |= empty | {"labels": {"a": "1"}}
+    created = store.create(WIDGETS, body, manager="alice")
+    kept = empty.keys() & created["metadata"].keys()
+
+    created["metadata"] |= {"labels": {}}
+    updated = store.update(WIDGETS, created, manager="alice")
+
+    assert (kept, empty.keys() & updated["metadata"].keys()) == ({"labels"}, set())
+
+
 def test_create_keeps_a_given_creation_time(store):
     obj = widget() | {"metadata": {"name": "w", "creationTimestamp": "2026-01-02T03:04:05Z"}}
 
@@ -305,7 +318,7 @@ def test_orphan_deletion_leaves_the_dependents(furnished):
     furnished.delete(WIDGETS, "default", "w", propagation="Orphan")
 
     assert names(furnished, WIDGETS) == []
-    assert furnished.get(CONFIGMAPS, "default", "child")["metadata"]["ownerReferences"] == []
+    assert "ownerReferences" not in furnished.get(CONFIGMAPS, "default", "child")["metadata"]
 
 
 def test_foreground_deletion_waits_for_the_dependents(furnished):
