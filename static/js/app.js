@@ -95,6 +95,19 @@ document.addEventListener("htmx:timeout", (event) => {
   if (!isOwnRefresh(event)) showToast("kaitoweb took too long to answer. Look at the page again before you repeat it.", "red");
 });
 
+// A page that could not be had comes back by itself, without flicker: it is asked for until it is there.
+
+function watchReload(note) {
+  const asking = setInterval(async () => {
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer || answer.status === 503) return;
+    clearInterval(asking);
+    location.reload();
+  }, note.dataset.reload * 1000);
+}
+
+document.querySelectorAll("[data-reload]").forEach(watchReload);
+
 // Copy buttons: <button data-copy="#id"> copies the text of that element, data-copy-text="…" that text
 
 async function copyFrom(button) {
