@@ -20,6 +20,10 @@ from tests.servers import run_sandbox
 API = "/apis/kaito.sh/v1beta1"
 
 
+def address(namespace: str = "default") -> str:
+    return f"{API}/namespaces/{namespace}/workspaces"
+
+
 def workspace(name: str, namespace: str = "default") -> dict:
     """What kubectl would send."""
     return {

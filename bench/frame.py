@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import httpx
 
 if TYPE_CHECKING:
     from tests.faults.stack import Stack
@@ -33,7 +33,17 @@ def production(*, speed: float = 100, **options: str) -> Iterator[Stack]:
     set_up()
     from tests.faults import stack as stacks
 
-    with tempfile.TemporaryDirectory(prefix="kaitoweb-bench-") as folder:
-        os.chmod(folder, 0o755)  # PostgreSQL runs as another user where this one is root
-        with stacks.running(Path(folder), speed=speed, **(TIMES | options)) as stack:
-            yield stack
+    with stacks.running(speed=speed, **(TIMES | options)) as stack:
+        yield stack
+
+
+def admin(stack: Stack) -> httpx.Client:
+    """Somebody with kubectl."""
+    headers = {"Authorization": f"Bearer {stack.admin_token}"}
+    return httpx.Client(
+        base_url=stack.api_url,
+        headers=headers,
+        verify=stack.api_context,
+        trust_env=False,
+        timeout=30,
+    )

@@ -16,7 +16,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
 import psutil
 
 from bench import bulk, frame
@@ -63,9 +62,9 @@ def main() -> None:
 def _soak(stack: Stack, *, minutes: float, rate: float) -> Run:
     from tests.faults.processes import wait_until
 
-    with _admin(stack) as cluster:
+    with frame.admin(stack) as cluster:
         for number in range(WORKSPACES):
-            made = cluster.post(_address(), json=bulk.workspace(f"a-{number:04d}"))
+            made = cluster.post(bulk.address(), json=bulk.workspace(f"a-{number:04d}"))
             made.raise_for_status()
     ready = "SELECT count(*) FROM workspaces_workspace WHERE phase = 'ready'"
     wait_until(lambda: stack.postgres.count(ready) == WORKSPACES, limit_s=600, what="all are ready")
@@ -86,13 +85,13 @@ def _soak(stack: Stack, *, minutes: float, rate: float) -> Run:
 
 def _change(run: Run, rate: float) -> None:
     """At its times, as kubectl would; the times that were missed are caught up."""
-    with _admin(run.stack) as cluster:
+    with frame.admin(run.stack) as cluster:
         for number in itertools.count():
             if run.stopping.wait(max(0.0, run.begun + number / rate - time.monotonic())):
                 return
             body = {"metadata": {"annotations": {"bench/change": str(number)}}}
             answer = cluster.patch(
-                f"{_address()}/a-{number % WORKSPACES:04d}",
+                f"{bulk.address()}/a-{number % WORKSPACES:04d}",
                 json=body,
                 headers={"Content-Type": "application/merge-patch+json"},
             )
@@ -106,10 +105,14 @@ def _change(run: Run, rate: float) -> None:
 
 
 def _wish(run: Run) -> None:
+    """A person deploys, waits until the page has it, and deletes it again."""
     person = run.stack.sign_in()
     for number in itertools.count():
         name = f"wish-{number:04d}"
         person.deploy(name)
+        while person.client.get(person.delete_url(name)).status_code != 200:
+            if run.stopping.wait(1):
+                return
         if run.stopping.wait(WISH_S):
             return
         person.delete(name)
@@ -193,18 +196,3 @@ def _row(name: str, samples: list[tuple[float, float, int]], warm_s: float) -> l
         f"{slope:+.1f}",
         *(later[0][2], later[-1][2]),
     ]
-
-
-def _admin(stack: Stack) -> httpx.Client:
-    headers = {"Authorization": f"Bearer {stack.admin_token}"}
-    return httpx.Client(
-        base_url=stack.api_url,
-        headers=headers,
-        verify=stack.api_context,
-        trust_env=False,
-        timeout=30,
-    )
-
-
-def _address() -> str:
-    return f"{bulk.API}/namespaces/default/workspaces"
