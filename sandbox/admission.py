@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,6 +16,7 @@ from sandbox.definitions import is_condition_true
 from sandbox.resources import (
     CLUSTERROLEBINDINGS,
     CRDS,
+    EVENTS,
     NAMESPACES,
     NODES,
     PODS,
@@ -21,11 +24,15 @@ from sandbox.resources import (
     ROLEBINDINGS,
     SECRETS,
     SERVICES,
+    Resource,
 )
 from sandbox.status import Cause
 
 Object = dict[str, Any]
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
+
+UNNAMED = Resource(group="", version="", plural="", singular="", kind="")
 STATUS_KEPT = {NODES.key}  # a kubelet brings a node with its status
 SERVER_FIELDS = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
@@ -35,16 +42,7 @@ SERVER_FIELDS = (
 
 def check_kind(call: Call, obj: Object) -> None:
     """The body must be of the kind and version, name and namespace that the URL says."""
-    version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
-    if kind and kind != call.resource.kind:
-        raise status.bad_request(
-            f"{kind} in version {_quoted(version)} cannot be handled as a {call.resource.kind}"
-        )
-    if version and version != call.resource.api_version:
-        raise status.bad_request(
-            f"the API version in the data ({version}) does not match the expected API version "
-            f"({call.resource.api_version})"
-        )
+    _check_type(call, obj)
     about = obj.setdefault("metadata", {})
     metadata.check_types(call.resource, about)
     if not call.resource.namespaced:
@@ -61,6 +59,40 @@ def check_kind(call: Call, obj: Object) -> None:
     decoding.check(call.resource, obj)
 
 
+def _check_type(call: Call, obj: Object) -> None:
+    """A built-in kind need not be said, a custom one must."""
+    version, kind = obj.get("apiVersion") or "", obj.get("kind") or ""
+    wanted = call.resource
+    if wanted.is_custom and not kind:
+        why = f"Object 'Kind' is missing in '{orjson.dumps(obj).decode()}'"
+        raise status.bad_request(
+            f"the object provided is unrecognized (must be of type {wanted.kind}): {why}"
+        )
+    if (version or wanted.is_custom) and version != wanted.api_version:
+        raise status.bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({wanted.api_version})"
+        )
+    if kind and kind != wanted.kind:
+        raise _other_kind(call, obj, kind)
+
+
+def _other_kind(call: Call, obj: Object, kind: str) -> status.StatusError:
+    wanted = call.resource
+    if wanted.is_custom:
+        cause = Cause(
+            "FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {wanted.kind}'
+        )
+        about = obj.get("metadata")
+        name = about.get("name", "") if isinstance(about, dict) else ""
+        return status.invalid(replace(wanted, kind=kind), name, [cause])
+    why = f"converting ({wanted.version}.{kind}) to ({wanted.group or 'core'}.{wanted.kind})"
+    return status.bad_request(
+        f'{kind} in version "{wanted.version}" cannot be handled as a {wanted.kind}: {why}: unknown '
+        "conversion"
+    )
+
+
 def prepare_new(call: Call, obj: Object) -> Object:
     """An object that is to be created: what only the server sets is dropped, defaults are set."""
     for name in SERVER_FIELDS:
@@ -71,20 +103,23 @@ def prepare_new(call: Call, obj: Object) -> Object:
     return defaults(call, obj) if defaults else obj
 
 
-def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
-    """Prunes and defaults; unknown fields are refused, warned of or ignored as asked.
+def fit_schema(call: Call, obj: Object, *, is_patch: bool = False) -> Object:
+    """Prunes and defaults; unknown fields, and those that stand twice, are refused, warned of or
+    ignored as asked.
 
     https://kubernetes.io/docs/reference/using-api/api-concepts/#validation-for-unrecognized-or-duplicate-fields
     """
     schema = kinds.schema(call.resource)
     if schema is None:
         return obj
-    unknown = schemas.prune(obj, schema)
+    whole = orjson.dumps(obj).decode() if is_patch else ""
+    unknown = metadata.prune(obj["metadata"]) + sorted(schemas.prune(obj, schema))
+    faults = [*call.faults, *(f'unknown field "{path}"' for path in unknown)]
     validation = call.query.get("fieldValidation") or "Warn"
-    if unknown and validation == "Strict":
-        raise _strict_error(call, unknown, patch)
-    if unknown and validation == "Warn":
-        call.warnings += [f'unknown field "{path}"' for path in unknown]
+    if faults and validation == "Strict":
+        raise _strict_error(call, faults, whole)
+    if validation == "Warn":
+        call.warnings += faults
     if call.resource.is_custom:
         schemas.set_defaults(obj, schema)
     return obj
@@ -92,14 +127,27 @@ def fit_schema(call: Call, obj: Object, *, patch: str = "") -> Object:
 
 def check_object(call: Call, obj: Object, old: Object | None) -> None:
     causes = metadata.check_values(call.resource, obj["metadata"], is_new=old is None)
+    causes += metadata.check_change(obj["metadata"], old["metadata"] if old else None)
+    causes += _event_causes(call, obj)
     causes += rolechecks.check(call.resource, obj, old)
     causes += crdchecks.check(call.resource, obj, old)
     schema = kinds.schema(call.resource)
     if schema is not None and (call.resource.is_custom or old is None):
         said = {cause.field for cause in causes}
-        causes += [cause for cause in schemas.check(obj, schema) if cause.field not in said]
+        found = schemas.check(obj, schema)
+        if call.target.subresource == "status":  # told from the status, not from the root
+            found = [each._replace(message=each.message.replace(" status.", " ")) for each in found]
+        causes += [cause for cause in found if cause.field not in said]
     if causes:
         raise status.invalid(call.resource, obj["metadata"].get("name", ""), causes)
+
+
+def _event_causes(call: Call, obj: Object) -> list[Cause]:
+    about = (obj.get("involvedObject") or {}).get("namespace", "")
+    if call.resource.key != EVENTS.key or about in ("", obj["metadata"].get("namespace")):
+        return []
+    text = f'Invalid value: "{about}": does not match event.namespace'
+    return [Cause("FieldValueInvalid", "involvedObject.namespace", text)]
 
 
 def check_place(call: Call) -> None:
@@ -148,12 +196,13 @@ def call_webhooks(call: Call, operation: str, obj: Object, old: Object | None) -
         )
 
 
-def _strict_error(call: Call, unknown: list[str], patch: str) -> status.StatusError:
-    said = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+def _strict_error(call: Call, faults: list[str], patched: str) -> status.StatusError:
+    """Of a patch the whole object is told, but not which one it is."""
+    said = "strict decoding error: " + ", ".join(faults)
     kind = call.resource.kind
-    if patch:
-        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {_quoted(patch)}: {said}")
-        return status.invalid(call.resource, call.name, [cause])
+    if patched:
+        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {_quoted(patched)}: {said}")
+        return status.invalid(UNNAMED, "", [cause])
     return status.bad_request(
         f'{kind} in version "{call.resource.version}" cannot be handled as a {kind}: {said}'
     )
@@ -167,10 +216,22 @@ def _namespace_defaults(call: Call, obj: Object) -> Object:
 
 def _secret_defaults(call: Call, obj: Object) -> Object:
     """`stringData` is write-only: it is folded into `data`."""
+    for text in (obj.get("data") or {}).values():
+        _check_base64(text)
     plain = obj.pop("stringData", None) or {}
     written = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
     data = (obj.get("data") or {}) | written
     return obj | {"type": obj.get("type") or "Opaque"} | ({"data": data} if data else {})
+
+
+def _check_base64(text: str) -> None:
+    wrong = _NOT_BASE64.search(text)
+    if wrong or len(text) % 4:
+        place = wrong.start() if wrong else len(text) - len(text) % 4
+        raise status.bad_request(
+            'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input '
+            f"byte {place}"
+        )
 
 
 def _service_defaults(call: Call, obj: Object) -> Object:
@@ -187,6 +248,7 @@ def _service_defaults(call: Call, obj: Object) -> Object:
 
 
 def _pod_defaults(call: Call, obj: Object) -> Object:
+    obj.setdefault("spec", {}).setdefault("restartPolicy", "Always")
     return obj | {"status": {"phase": "Pending", "qosClass": "BestEffort"}}
 
 

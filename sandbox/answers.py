@@ -17,6 +17,7 @@ from sandbox.store import Stored
 
 Object = dict[str, Any]
 
+MEDIA_TYPES = (JSON_TYPE, "application/yaml", "application/vnd.kubernetes.protobuf")
 FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -29,10 +30,7 @@ def form_of(accept: str) -> str:
         wanted = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
         if wanted.get("as", "") in ("", *FORMS):
             return wanted.get("as", "")
-    message = (
-        "only the following media types are accepted: "
-        "application/json, application/json;as=Table, application/json;as=PartialObjectMetadata"
-    )
+    message = f"only the following media types are accepted: {', '.join(MEDIA_TYPES)}"
     raise status.StatusError(406, "NotAcceptable", message)
 
 
@@ -60,6 +58,8 @@ def _header_text(text: str) -> str:
 
 
 def status_answer(error: status.StatusError) -> web.Response:
+    if error.text:
+        return web.Response(text=error.text, status=error.code, charset="utf-8")
     answer = json_answer(error.status, error.code)
     if error.retry_after_s is not None:
         answer.headers["Retry-After"] = str(error.retry_after_s)

@@ -32,7 +32,7 @@ def apply(live: Object, config: Object, *, shape: Shape, mine: Entry, force: boo
     Raises a 409 that names every owner of a field that would change, unless forced. When nothing
     changes, the managedFields keep their old times, so that the write is none.
     """
-    entries = decode(live["metadata"].get("managedFields", []))
+    entries = decode(live["metadata"].get("managedFields", [])) or [_of_before(live, shape, mine)]
     mine = replace(mine, fields=owned_by_apply(flatten(config, shape)))
     before = next((entry for entry in entries if entry.identity == mine.identity), None)
     others = [entry for entry in entries if entry.identity != mine.identity]
@@ -48,6 +48,12 @@ def apply(live: Object, config: Object, *, shape: Shape, mine: Entry, force: boo
         after_apply(entries, mine, added | changed, removed)
     )
     return merged
+
+
+def _of_before(live: Object, shape: Shape, mine: Entry) -> Entry:
+    """Where nobody owns anything, what there is belongs to who was there before the first apply."""
+    fields = frozenset(flatten(live, shape))
+    return replace(mine, manager="before-first-apply", operation="Update", fields=fields)
 
 
 def first_apply(config: Object, *, shape: Shape, mine: Entry) -> Object:
@@ -102,13 +108,15 @@ def _scalar_error(value: Json, wanted: str, path: str) -> list[str]:
     if wanted in ("integer", "number"):
         return [f"{path}: expected numeric (int or float), got {GO_TYPES[given]}"]
     word = {"object": "map", "array": "list"}.get(wanted, wanted)
+    if word in ("map", "list"):
+        return [f"{path}: expected {word}, got &{{{_go(value, quoted=False)}}}"]
     return [f"{path}: expected {word}, got &value.valueUnstructured{{Value:{_go(value)}}}"]
 
 
-def _go(value: Json) -> str:
+def _go(value: Json, *, quoted: bool = True) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) and quoted else str(value)
 
 
 def _merged(live: Json, config: Json, shape: Shape) -> Json:
@@ -182,5 +190,5 @@ def _said(entry: Entry) -> str:
     if entry.subresource:
         name += f' with subresource "{entry.subresource}"'
     if entry.operation == "Update":
-        return f"{name} using {entry.api_version} at {entry.time}"
+        return f"{name} using {entry.api_version}"
     return name

@@ -9,12 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, apply, kinds, status, writing
+from sandbox import admission, apply, kinds, options, status, writing
 from sandbox.answers import in_version, object_answer
-from sandbox.calls import Call, decode_object, read_body
-from sandbox.changes import bad_option
+from sandbox.calls import Call, decode, read_body
 from sandbox.clock import rfc3339
+from sandbox.duplicates import duplicate_fields
 from sandbox.managed import Entry
+from sandbox.patches import undecodable
 from sandbox.routing import is_true
 from sandbox.shapes import RootShape, Shape
 
@@ -22,7 +23,10 @@ Object = dict[str, Any]
 
 
 async def answer(call: Call) -> web.Response:
-    config = decode_object(await read_body(call.request), "yaml")
+    options.check_patch(call, is_apply=True)
+    config = _read(call, await read_body(call.request))
+    about = config.get("metadata")
+    namespace = about.get("namespace", "") if isinstance(about, dict) else ""
     _check(call, config)
     mine = Entry(
         manager=call.query["fieldManager"],
@@ -32,14 +36,31 @@ async def answer(call: Call) -> web.Response:
         subresource=call.target.subresource,
     )
     shape = RootShape(kinds.schema(call.resource))
-    _check_typed(call, config, shape)
+    _check_typed(call, config, shape, namespace)
     config = _own_part(call, config)
     live = call.cluster.store.get(call.resource, call.namespace, call.name)
     if live is None:
         return _first(call, config, shape, mine)
     live = in_version(call.resource, live)
     new = apply.apply(live, config, shape=shape, mine=mine, force=is_true(call.query, "force"))
-    return object_answer(call, writing.updated(call, live, new, is_apply=True))
+    writing.check_same(call, new, live)
+    return object_answer(call, writing.updated(call, live, new, has_owners=True))
+
+
+def _read(call: Call, body: bytes) -> Object:
+    try:
+        config = decode(body, "yaml")
+    except ValueError as error:
+        raise status.bad_request(f"error decoding YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise undecodable(config, "map[string]interface {}")
+    is_json = body.lstrip()[:1] == b"{"
+    if call.query.get("fieldValidation") == "Strict" and is_json:
+        for path in duplicate_fields(body):
+            name = path.rpartition(".")[2]
+            why = f'error converting YAML to JSON: key "{name}" already set in map'
+            raise status.bad_request(f"error strict decoding YAML: {why}")
+    return config
 
 
 def _first(call: Call, config: Object, shape: Shape, mine: Entry) -> web.Response:
@@ -60,25 +81,21 @@ def _first(call: Call, config: Object, shape: Shape, mine: Entry) -> web.Respons
 
 
 def _check(call: Call, config: Object) -> None:
-    if not call.query.get("fieldManager"):
-        text = "Required value: is required for apply patch"
-        raise bad_option("fieldManager", "FieldValueRequired", text)
-    version = config.get("apiVersion", "")
-    if version != call.resource.api_version:
-        raise status.bad_request(
-            f"Incorrect version specified in apply patch. Specified patch version: {version}, "
-            f"expected: {call.resource.api_version}"
-        )
+    version, kind = config.get("apiVersion") or "", config.get("kind") or ""
+    if (version, kind) != (call.resource.api_version, call.resource.kind):
+        said = version if "/" in str(version) else f"/{version}"
+        raise status.bad_request(f"invalid object type: {said}, Kind={kind}")
     admission.check_kind(call, config)
     if config["metadata"].get("managedFields") is not None:
         raise status.bad_request("metadata.managedFields must be nil")
 
 
-def _check_typed(call: Call, config: Object, shape: Shape) -> None:
+def _check_typed(call: Call, config: Object, shape: Shape, namespace: str) -> None:
+    """Told with the namespace that stood in the body, or none."""
     errors = apply.type_errors(config, shape)
     if not errors:
         return
-    where = f"{call.target.namespace}/{call.name}; {call.resource.api_version}"
+    where = f"{namespace}/{call.name}; {call.resource.group}/{call.resource.version}"
     said = errors[0] if len(errors) == 1 else "errors:\n  " + "\n  ".join(errors)
     raise status.untyped(
         f"failed to create typed patch object ({where}, Kind={call.resource.kind}): {said}"

@@ -28,6 +28,7 @@ class Call:
     target: Target
     resource: Resource
     warnings: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  # of the body: what a strict reader refuses
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -42,8 +43,12 @@ class Call:
         return self.target.name
 
     @property
+    def dry_run(self) -> list[str]:
+        return self.request.query.getall("dryRun", [])
+
+    @property
     def is_dry_run(self) -> bool:
-        return _asks_dry_run(self.request.query.getall("dryRun", []))
+        return "All" in self.dry_run
 
     def number(self, name: str) -> int | None:
         """A query parameter that must be a number, where it is given and not empty."""
@@ -51,7 +56,7 @@ class Call:
         if not text:
             return None
         if not text.isascii() or not text.isdecimal():
-            raise status.bad_request(f'{name}: invalid value "{text}": not a number')
+            raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
         return int(text)
 
     @property
@@ -59,12 +64,6 @@ class Call:
         """Without a `fieldManager`, the first word of the User-Agent up to its slash."""
         agent = self.request.headers.get("User-Agent", "unknown")
         return self.query.get("fieldManager") or agent.split("/")[0][:128]
-
-
-def _asks_dry_run(values: list[str]) -> bool:
-    if any(value not in ("All", "") for value in values):
-        raise status.bad_request(f'invalid dryRun value: "{values[0]}", must be "All"')
-    return "All" in values
 
 
 def content_type(request: web.Request) -> str:
@@ -79,20 +78,34 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def decode(body: bytes, media_type: str) -> Any:  # noqa: ANN401  whatever the client sent
-    """JSON, or YAML where the API server also takes it."""
+    """JSON, or YAML where the API server also takes it; ValueError for what is neither."""
     try:
         if media_type.endswith("yaml"):
             return orjson.loads(body) if body.lstrip()[:1] == b"{" else _from_yaml(body)
         return orjson.loads(body)
     except (orjson.JSONDecodeError, YAMLError) as error:
-        raise status.bad_request(f"error decoding the body: {error}") from error
+        is_cut = "unexpected end" in str(error) or not body.strip()
+        raise ValueError("unexpected end of JSON input" if is_cut else str(error)) from error
 
 
-def decode_object(body: bytes, media_type: str) -> dict[str, Any]:
-    obj = decode(body, media_type)
+def decode_object(body: bytes, media_type: str, kind: str = "Object") -> dict[str, Any]:
+    """`kind` is what it should be, to say so."""
+    try:
+        obj = decode(body, media_type)
+    except ValueError as error:
+        raise _unrecognized(body, kind, str(error)) from error
     if not isinstance(obj, dict):
-        raise status.bad_request("the object provided is unrecognized (must be of type Object)")
+        given = {list: "array", str: "string", bool: "bool"}.get(type(obj), "number")
+        raise _unrecognized(body, kind, f"json: cannot unmarshal {given} into Go value")
     return obj
+
+
+def _unrecognized(body: bytes, kind: str, why: str) -> status.StatusError:
+    head = body[:28].decode("utf-8", "replace") or "<empty>"
+    return status.bad_request(
+        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+        f"json parse error: {why} ({head})"
+    )
 
 
 def _from_yaml(body: bytes) -> Any:  # noqa: ANN401

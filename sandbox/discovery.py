@@ -14,7 +14,7 @@ from sandbox import status
 from sandbox.answers import json_answer
 from sandbox.calls import JSON_TYPE
 from sandbox.registry import Registry
-from sandbox.resources import ALL_VERBS, NAMESPACES, SCALES, TOKENREQUESTS, Resource
+from sandbox.resources import ALL_VERBS, BUILT_IN, NAMESPACES, SCALES, TOKENREQUESTS, Resource
 from sandbox.reviews import KINDS as REVIEW_KINDS
 from sandbox.reviews import LOCAL as LOCAL_REVIEW
 
@@ -32,6 +32,7 @@ VERSION = {
     "platform": "linux/amd64",
 }
 AGGREGATED = "apidiscovery.k8s.io"
+OWN_GROUPS = {row.group for row in BUILT_IN} | {group for group, *_ in REVIEW_KINDS}
 SUBRESOURCE_KINDS = {"scale": SCALES, "token": TOKENREQUESTS}
 SUBRESOURCE_VERBS = {
     "status": ["get", "patch", "update"],
@@ -58,7 +59,14 @@ def answer(request: web.Request, registry: Registry) -> web.Response:
             return json_answer(_group(group, _groups(registry)[group]))
         case ["apis", group, version] if version in _groups(registry).get(group, []):
             return json_answer(_resource_list(registry, group, version))
-    raise status.no_such_path()
+    raise nowhere(request.path)
+
+
+def nowhere(path: str) -> status.StatusError:
+    """A path that leads to nothing; who answers depends on whose group it would be."""
+    steps = [*path.strip("/").split("/"), ""]
+    is_own = steps[0] == "api" or (steps[0] == "apis" and steps[1] in OWN_GROUPS)
+    return status.no_such_path() if is_own else status.page_not_found()
 
 
 def _groups(registry: Registry) -> dict[str, list[str]]:
@@ -71,19 +79,17 @@ def _core_versions() -> Object:
 
 
 def _group_list(registry: Registry) -> Object:
-    groups = [_group(name, versions) for name, versions in sorted(_groups(registry).items())]
+    groups = [_about(name, versions) for name, versions in sorted(_groups(registry).items())]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def _group(name: str, versions: list[str]) -> Object:
+    return {"kind": "APIGroup", "apiVersion": "v1"} | _about(name, versions)
+
+
+def _about(name: str, versions: list[str]) -> Object:
     said = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
-    return {
-        "kind": "APIGroup",
-        "apiVersion": "v1",
-        "name": name,
-        "versions": said,
-        "preferredVersion": said[0],
-    }
+    return {"name": name, "versions": said, "preferredVersion": said[0]}
 
 
 def _resource_list(registry: Registry, group: str, version: str) -> Object:
@@ -142,21 +148,21 @@ def _plain_below(row: Resource, name: str) -> Object:
 
 
 def _aggregated(request: web.Request, registry: Registry, groups: list[str]) -> web.Response | None:
-    """In the newest form that the client takes, or None for the plain one."""
+    """None for the plain form: that is for clients that do not take this one, or only its beta,
+    which is no more."""
     accept = request.headers.get("Accept", "")
-    for version in ("v2", "v2beta1"):
-        form = f"g={AGGREGATED};v={version};as=APIGroupDiscoveryList"
-        if form in accept.replace(" ", ""):
-            body = {
-                "kind": "APIGroupDiscoveryList",
-                "apiVersion": f"{AGGREGATED}/{version}",
-                "metadata": {},
-                "items": [_discovered(registry, group) for group in groups],
-            }
-            response = json_answer(body)
-            response.headers["Content-Type"] = f"{JSON_TYPE};{form}"
-            return response
-    return None
+    form = f"g={AGGREGATED};v=v2;as=APIGroupDiscoveryList"
+    if form not in accept.replace(" ", ""):
+        return None
+    body = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"{AGGREGATED}/v2",
+        "metadata": {},
+        "items": [_discovered(registry, group) for group in groups],
+    }
+    response = json_answer(body)
+    response.headers["Content-Type"] = f"{JSON_TYPE};{form}"
+    return response
 
 
 def _discovered(registry: Registry, group: str) -> Object:

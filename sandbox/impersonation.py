@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 from multidict import CIMultiDictProxy
@@ -25,11 +26,14 @@ Judge = Callable[[Identity, Attributes], Verdict]
 GROUP = "Impersonate-Group"
 UID = "Impersonate-Uid"
 USER = "Impersonate-User"
+NODE_PREFIX = "system:node:"
 EXTRA_PREFIX = "impersonate-extra-"
 AUTHENTICATION = "authentication.k8s.io"
 
 
-def impersonated(headers: Headers, identity: Identity, judge: Judge) -> Identity:
+def impersonated(
+    headers: Headers, identity: Identity, judge: Judge, request: Attributes
+) -> Identity:
     """Whom the request acts as: the caller, unless the headers name somebody else."""
     user, groups, uid = headers.get(USER, ""), headers.getall(GROUP, []), headers.get(UID, "")
     extra = _extra(headers)
@@ -37,10 +41,12 @@ def impersonated(headers: Headers, identity: Identity, judge: Judge) -> Identity
         if groups or uid or extra:
             raise status.bad_request("requested impersonation without impersonating a user")
         return identity
+    has_more = bool(groups or uid or extra)
     for asked in _questions(user, groups, uid, extra):
         verdict = judge(identity, asked)
         if not verdict.allowed:
-            raise status.forbidden_to(identity.user, asked, verdict.reason)
+            refused = _constrained(user, has_more, request) or asked
+            raise status.forbidden_to(identity.user, refused, verdict.reason)
     if not groups and user.startswith(SERVICE_ACCOUNT_PREFIX):
         groups = list(service_account_groups(_account(user)[0]))
     return Identity(user=user, groups=tuple(groups), uid=uid, extra=extra).authenticated()
@@ -78,6 +84,23 @@ def _about_user(user: str) -> Attributes:
     return Attributes(
         verb="impersonate", resource="serviceaccounts", namespace=namespace, name=name
     )
+
+
+def _constrained(user: str, has_more: bool, request: Attributes) -> Attributes | None:
+    """What the refusal names: the first thing that was asked, which is a newer and narrower right.
+
+    https://kep.k8s.io/5284
+    """
+    mode = "user-info"
+    for prefix, own in (
+        (SERVICE_ACCOUNT_PREFIX, "serviceaccount"),
+        (NODE_PREFIX, "arbitrary-node"),
+    ):
+        if user.startswith(prefix):
+            if has_more:
+                return None
+            mode = own
+    return replace(request, verb=f"impersonate-on:{mode}:{request.verb}")
 
 
 def _account(user: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -30,6 +31,8 @@ LIST_OPTIONS = Resource(
 )
 INCONSISTENT = -1  # in a token: go on with whatever is there now
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
+
 Start = tuple[str, str]
 
 
@@ -41,6 +44,7 @@ def list_objects(call: Call) -> web.Response:
 
 
 def check_list_options(call: Call) -> None:
+    call.number("timeoutSeconds")
     match = call.query.get("resourceVersionMatch", "")
     version = call.query.get("resourceVersion", "")
     if is_true(call.query, "sendInitialEvents"):
@@ -70,9 +74,8 @@ def refused(field: str, message: str) -> status.StatusError:
 def asked_version(call: Call) -> int:
     text = call.query.get("resourceVersion", "") or "0"
     if not text.isdecimal():
-        raise refused(
-            "resourceVersion", f'Invalid value: "{text}": strconv.ParseUint: invalid syntax'
-        )
+        why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise ValueError(f"resourceVersion: {why}")
     return int(text)
 
 
@@ -85,7 +88,10 @@ def _where(call: Call) -> tuple[int, Start | None]:
             message = "specifying resource version is not allowed when using continue"
             raise status.bad_request(message)
         return _decoded(token)
-    asked = asked_version(call)
+    try:
+        asked = asked_version(call)
+    except ValueError as error:
+        raise status.bad_request(f"invalid resource version: {error}") from error
     if asked > store.version:
         raise status.version_too_large(asked, store.version)
     if call.query.get("resourceVersionMatch") == "Exact":
@@ -146,12 +152,19 @@ def _token(version: int, start: Start) -> str:
 
 
 def _decoded(token: str) -> tuple[int, Start]:
+    wrong = _NOT_BASE64.search(token)
+    if wrong:
+        raise _bad_token(f"illegal base64 data at input byte {wrong.start()}")
     try:
         raw = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         namespace, _, name = raw["start"].partition("/")
         return int(raw["rv"]), (namespace, name)
     except (ValueError, KeyError, TypeError) as error:
-        raise status.bad_request("continue key is not valid: illegal base64 data") from error
+        raise _bad_token(str(error)) from error
+
+
+def _bad_token(why: str) -> status.StatusError:
+    return status.bad_request(f"invalid continue token: continue key is not valid: {why}")
 
 
 def _written(call: Call, found: list[Stored], metadata: dict[str, Any]) -> bytes:
@@ -163,6 +176,8 @@ def _written(call: Call, found: list[Stored], metadata: dict[str, Any]) -> bytes
         items = [partial(stored.object) for stored in found]
         kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
         return orjson.dumps(kind | {"metadata": metadata, "items": items})
+    if resource.is_custom:  # of unstructured lists an empty token is written too
+        metadata = {"continue": ""} | metadata
     return b'{"apiVersion":%s,"kind":%s,"metadata":%s,"items":[%s]}' % (
         orjson.dumps(resource.api_version),
         orjson.dumps(f"{resource.kind}List"),

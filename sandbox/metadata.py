@@ -94,6 +94,12 @@ FIELD_TYPES: dict[str, tuple[str, Callable[[Json], bool]]] = {
 }
 
 
+OTHER_FIELDS = frozenset(
+    ("creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation",
+     "managedFields", "selfLink")
+)  # fmt: skip
+
+
 def check_types(resource: Resource, metadata: Json) -> None:
     """Raises for what Go would not decode into ObjectMeta; a null it takes for absent."""
     if not isinstance(metadata, dict):
@@ -110,8 +116,41 @@ def _cannot_decode(resource: Resource, value: Json, field: str, wanted: str) -> 
     kind = resource.kind
     return status.bad_request(
         f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: cannot '
-        f"unmarshal {kind_of(value)} into Go struct field {kind}.{field} of type {wanted}"
+        f"unmarshal {kind_of(value)} into Go struct field {_go_field(resource, field)} of type "
+        f"{wanted}"
     )
+
+
+def _go_field(resource: Resource, field: str) -> str:
+    """Of a custom kind the metadata is read alone."""
+    inner = field.removeprefix("metadata.")
+    if inner == field:
+        return f"{resource.kind}.{field}"
+    return f"ObjectMeta.{inner}" if resource.is_custom else f"ObjectMeta.{field}"
+
+
+def prune(metadata: Object) -> list[str]:
+    """Takes out, in place, what ObjectMeta does not have; gives back the paths that went."""
+    unknown = sorted(metadata.keys() - FIELD_TYPES.keys() - OTHER_FIELDS)
+    for name in unknown:
+        del metadata[name]
+    return [f"metadata.{name}" for name in unknown]
+
+
+def check_change(new: Object, old: Object | None) -> list[Cause]:
+    """https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/"""
+    if old is None or not old.get("deletionTimestamp"):
+        return []
+    known = old.get("finalizers") or []
+    added = [name for name in new.get("finalizers") or [] if name not in known]
+    if not added:
+        return []
+    said = ", ".join(_quoted(name) for name in added)
+    text = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new "
+        f"finalizers []string{{{said}}}"
+    )
+    return [Cause("FieldValueForbidden", "metadata.finalizers", text)]
 
 
 def check_values(resource: Resource, metadata: Object, *, is_new: bool) -> list[Cause]:
@@ -132,7 +171,13 @@ def _name_causes(key: Key, metadata: Object) -> list[Cause]:
     field = "metadata.name" if metadata.get("name") else "metadata.generateName"
     name = metadata.get("name") or metadata["generateName"].rstrip("-")
     causes = []
-    if not pattern.fullmatch(name):
+    if text is not SUBDOMAIN_TEXT and "." in name:
+        causes.append(
+            Cause(
+                "FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: must not contain dots"
+            )
+        )
+    elif not pattern.fullmatch(name):
         causes.append(Cause("FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: {text}"))
     if len(name) > limit:
         long = f"Invalid value: {_quoted(name)}: must be no more than {limit} characters"

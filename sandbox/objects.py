@@ -9,7 +9,6 @@ import orjson
 
 from sandbox import status
 from sandbox.resources import NAMESPACES, PODS, Resource
-from sandbox.status import StatusError
 
 Object = dict[str, Any]
 Name = tuple[str, str]
@@ -119,16 +118,24 @@ def _managed(obj: Object) -> Object:
 def check_preconditions(
     resource: Resource, metadata: Object, uid: str | None, version: str | None
 ) -> None:
+    """Of a deletion.
+
+    https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/registry/rest/delete.go
+    """
     if uid and uid != metadata["uid"]:
-        raise _failed(resource, metadata["name"], "UID", uid, metadata["uid"])
+        why = _differs("UID", uid, metadata["uid"], "deleted and then recreated")
+        raise status.precondition_failed(resource, metadata["name"], why)
     found = metadata["resourceVersion"]
     if version and version != found:
-        raise _failed(resource, metadata["name"], "ResourceVersion", version, found)
+        why = _differs("ResourceVersion", version, found, "modified")
+        raise status.precondition_failed(resource, metadata["name"], why)
 
 
-def _failed(resource: Resource, name: str, what: str, asked: str, found: str) -> StatusError:
-    why = f"Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}"
-    return status.conflict(resource, name, why)
+def _differs(what: str, asked: str, found: str, happened: str) -> str:
+    return (
+        f"{what} in the precondition ({asked}) does not match the {what} in record ({found}). The "
+        f"object might have been {happened}"
+    )
 
 
 def check_unchanged(resource: Resource, metadata: Object, found: Object) -> None:
@@ -136,7 +143,20 @@ def check_unchanged(resource: Resource, metadata: Object, found: Object) -> None
     asked = metadata.get("resourceVersion")
     if asked and asked != found["resourceVersion"]:
         raise status.conflict(resource, found["name"])
-    check_preconditions(resource, found, metadata.get("uid"), None)
+    uid = metadata.get("uid")
+    if uid and uid != found["uid"]:
+        raise status.conflict(resource, found["name"], _not_in_storage(resource, found, uid))
+
+
+def _not_in_storage(resource: Resource, found: Object, uid: str) -> str:
+    """An error of the storage that comes through as it is, key and all."""
+    steps = (resource.group, resource.plural, found.get("namespace", ""), found["name"])
+    key = "/".join(["/registry", *(step for step in steps if step)])
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: "
+        f"{found['uid']}"
+    )
 
 
 def grace_s(resource: Resource, obj: Object, asked_s: int | None) -> int:

@@ -29,7 +29,7 @@ def merge(target: Json, patch: Json) -> Json:
 
 def apply_json_patch(target: Json, operations: Json) -> Json:
     if not isinstance(operations, list) or any(not isinstance(each, dict) for each in operations):
-        raise status.bad_request("json: cannot unmarshal object into Go value of type []json.Patch")
+        raise undecodable(operations, "[]handlers.jsonPatchOp")
     if len(operations) > LIMIT:
         raise status.patch_too_long(LIMIT, len(operations))
     document = copy.deepcopy(target)
@@ -116,9 +116,7 @@ def _put(document: Json, path: str, value: Json, *, is_new: bool) -> Json:
     if isinstance(parent, list):
         _put_in_list(parent, last, value, is_new=is_new)
     else:
-        if not is_new:
-            _child(parent, last)
-        parent[last] = value
+        parent[last] = value  # a replacement may be the first value too
     return document
 
 
@@ -148,3 +146,9 @@ def _parent(document: Json, path: str) -> tuple[Json, str]:
     if not isinstance(here, dict | list):
         raise status.unprocessable()
     return here, last
+
+
+def undecodable(patch: Json, wanted: str) -> status.StatusError:
+    given = {list: "array", dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
+    why = f"json: cannot unmarshal {given} into Go value of type {wanted}"
+    return status.bad_request(f"error decoding patch: {why}")

@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#g
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from sandbox.calls import Call
 from sandbox.clock import parse_time, rfc3339_nano
 from sandbox.logbook import ContainerLog, Line
 from sandbox.routing import is_true
+from sandbox.status import Cause
 from sandbox.watching import open_stream
 
 Object = dict[str, Any]
@@ -35,8 +36,10 @@ async def read_log(call: Call) -> web.StreamResponse:
     pod = call.cluster.store.get(call.resource, call.namespace, call.name)
     if pod is None:
         raise status.not_found(call.resource, call.name)
-    container = _container(pod, call.query.get("container", ""))
     options = _options(call)
+    container = _container(pod, call.query.get("container", ""))
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return web.Response(status=204)  # nobody has been asked to run it yet
     log = _log(call, pod, container)
     first = _selected(log.lines, options)
     text = _written(first, options)[: options.limit_bytes]
@@ -53,9 +56,7 @@ def _container(pod: Object, asked: str) -> str:
     if not asked and len(running) == 1:
         return running[0]
     if not asked:
-        choices = f"choose one of: [{' '.join(running)}]"
-        if initial:
-            choices += f" or one of the init containers: [{' '.join(initial)}]"
+        choices = f"choose one of: [{' '.join(initial + running)}]"
         raise status.bad_request(f"a container name must be specified for pod {name}, {choices}")
     if asked not in running + initial:
         raise status.bad_request(f"container {asked} is not valid for pod {name}")
@@ -98,6 +99,10 @@ def _waiting_reason(pod: Object, container: str) -> str:
 
 def _options(call: Call) -> LogOptions:
     query = call.query
+    if "sinceTime" in query and "sinceSeconds" in query:
+        text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        about = replace(call.resource, kind="PodLogOptions")
+        raise status.invalid(about, call.name, [Cause("FieldValueForbidden", "[]", text)])
     since = _moment(query["sinceTime"]) if "sinceTime" in query else None
     seconds = call.number("sinceSeconds")
     if seconds is not None:
@@ -115,7 +120,9 @@ def _moment(text: str) -> datetime:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise status.bad_request(f"sinceTime: Invalid value: {text}") from error
+        layout = "2006-01-02T15:04:05Z07:00"
+        why = f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"'
+        raise status.bad_request(why) from error
 
 
 def _selected(lines: Iterable[Line], options: LogOptions) -> Sequence[Line]:

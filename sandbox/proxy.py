@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from urllib.parse import quote, unquote
 
 import aiohttp
 from aiohttp import web
@@ -23,6 +24,7 @@ from sandbox.selectors import Requirement, matches_labels
 Object = dict[str, Any]
 
 SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("proxy_session", aiohttp.ClientSession)
+UNQUOTED = "$&+,/:;=@~"  # https://pkg.go.dev/net/url#URL.EscapedPath
 HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
      "transfer-encoding", "upgrade")
@@ -47,7 +49,9 @@ async def session(app: web.Application) -> Any:  # noqa: ANN401  an aiohttp clea
 
 async def relay(call: Call) -> web.StreamResponse:
     if "dryRun" in call.query:
-        raise status.bad_request("dryRun is not supported for connect requests")
+        raise status.bad_request("dryRun is not supported")
+    if call.request.method in ("GET", "HEAD") and not call.request.path.split("/proxy", 1)[1]:
+        raise web.HTTPMovedPermanently(f"{call.request.path}/")
     _, name, port_name = _split(call.name)
     service = call.cluster.store.get(call.resource, call.namespace, name)
     if service is None:
@@ -79,9 +83,10 @@ def _port(service: Object, name: str, wanted: str) -> int:
         if wanted in (port.get("name", ""), str(port["port"])):
             target = port.get("targetPort", port["port"])
             return target if isinstance(target, int) else port["port"]
-    if wanted:
-        raise status.unavailable(f'no service port "{wanted}" found for service "{name}"')
-    raise status.unavailable(f'no endpoints available for service "{name}"')
+    if wanted.isdecimal():
+        raise status.unavailable(f'no service port {wanted} found for service "{name}"')
+    named = f"{name}:{wanted}" if wanted else name
+    raise status.unavailable(f'no endpoints available for service "{named}"')
 
 
 def _endpoint(call: Call, service: Object, name: str) -> Object:
@@ -109,8 +114,10 @@ def _serves(pod: Object, takes_unready: bool) -> bool:
 
 
 def _upstream_url(call: Call, base_url: str) -> URL:
+    """The path is decoded and written anew, so that a slash in a segment does not stay one."""
     query = call.request.rel_url.raw_query_string
-    url = f"{base_url.rstrip('/')}/{call.target.tail}" + (f"?{query}" if query else "")
+    path = quote(unquote(call.target.tail), safe=UNQUOTED)
+    url = f"{base_url.rstrip('/')}/{path}" + (f"?{query}" if query else "")
     return URL(url, encoded=True)
 
 
@@ -141,8 +148,6 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
     if request.content_length is not None and request.body_exists:
         headers["Content-Length"] = str(request.content_length)
     headers["X-Forwarded-For"] = request.remote or ""
-    headers["X-Forwarded-Host"] = request.host
-    headers["X-Forwarded-Proto"] = request.scheme
     headers["X-Forwarded-Uri"] = request.path
     return headers
 
@@ -150,7 +155,9 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
 async def _pass_back(request: web.Request, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
     for name, value in upstream.headers.items():
-        if name.lower() not in HOP_BY_HOP:
+        if name.lower() == "location" and value.startswith("/"):
+            response.headers.add(name, _prefix(request) + value)
+        elif name.lower() not in HOP_BY_HOP:
             response.headers.add(name, value)
     if "Content-Length" not in upstream.headers:
         response.enable_chunked_encoding()
@@ -165,6 +172,12 @@ async def _pass_back(request: web.Request, upstream: aiohttp.ClientResponse) -> 
         return response
     await response.write_eof()
     return response
+
+
+def _prefix(request: web.Request) -> str:
+    """What a redirection of the server behind leaves out."""
+    before, proxy, _ = request.path.partition("/proxy")
+    return before + proxy
 
 
 def _unreachable(why: str) -> status.StatusError:

@@ -78,8 +78,7 @@ def _scaled(call: Call, obj: Object, asked: Object) -> Object:
             "Go struct field ScaleSpec.spec.replicas of type int32"
         )
     if replicas < 0:
-        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise status.invalid(SCALES, call.name, [Cause("FieldValueInvalid", "spec.replicas", why)])
+        raise _negative(call, replicas)
     version = (asked.get("metadata") or {}).get("resourceVersion")
     if version and version != obj["metadata"]["resourceVersion"]:
         raise status.conflict(call.resource, call.name)
@@ -87,6 +86,17 @@ def _scaled(call: Call, obj: Object, asked: Object) -> Object:
     return call.cluster.store.update(
         call.resource, obj, manager=call.manager, subresource="scale", dry_run=call.is_dry_run
     )
+
+
+def _negative(call: Call, replicas: int) -> status.StatusError:
+    """Custom kinds have words of their own for it."""
+    if call.resource.is_custom:
+        about, field = call.resource, _paths(call.resource).wanted
+        why = f"Invalid value: {replicas}: should be a non-negative integer"
+    else:
+        about, field = SCALES, "spec.replicas"
+        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+    return status.invalid(about, call.name, [Cause("FieldValueInvalid", field, why)])
 
 
 def _paths(resource: Resource) -> Paths:

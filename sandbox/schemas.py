@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -101,8 +101,13 @@ def _check(value: Json, schema: Schema, path: str, causes: list[Cause]) -> None:
             f'"{kind_of(value)}"'
         )
         causes.append(Cause("FieldValueTypeInvalid", path, message))
+        if wanted == "integer" and isinstance(value, float):
+            # A fraction is refused by two validators, of which one does not know where it is.
+            text = f"Checked value must be of type integer (default format) in {path}"
+            causes.append(Cause("FieldValueInvalid", "<nil>", f'Invalid value: "": {text}'))
         return
     _check_limits(value, schema, path, causes)
+    _check_size(value, schema, path, causes)
     if isinstance(value, dict):
         _check_object(value, schema, path, causes)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
@@ -163,18 +168,40 @@ def _min_length(value: Json, schema: Schema) -> list[str]:
     return [] if len(value) >= low else [f"should be at least {low} chars long"]
 
 
-def _max_length(value: Json, schema: Schema) -> list[str]:
-    high = schema["maxLength"]
-    return [] if len(value) <= high else [f"should be at most {high} chars long"]
-
-
 LIMITS: dict[str, tuple[str, Callable[[Json, Schema], list[str]]]] = {
     "minimum": ("number", _minimum),
     "maximum": ("number", _maximum),
     "pattern": ("string", _pattern),
     "minLength": ("string", _min_length),
-    "maxLength": ("string", _max_length),
 }
+
+
+def _check_size(value: Json, schema: Schema, path: str, causes: list[Cause]) -> None:
+    longest = schema.get("maxLength")
+    if isinstance(value, str) and longest is not None and len(value) > longest:
+        text = f"Too long: may not be more than {longest} bytes"
+        causes.append(Cause("FieldValueTooLong", path, text))
+    if isinstance(value, list):
+        most = schema.get("maxItems")
+        if most is not None and len(value) > most:
+            text = f"Too many: {len(value)}: must have at most {most} items"
+            causes.append(Cause("FieldValueTooMany", path, text))
+        causes.extend(_duplicates(value, schema, path))
+
+
+def _duplicates(items: list[Json], schema: Schema, path: str) -> Iterator[Cause]:
+    """https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy"""
+    keys = schema.get("x-kubernetes-list-map-keys")
+    if schema.get("x-kubernetes-list-type") not in ("map", "set"):
+        return
+    seen: list[Json] = []
+    for index, item in enumerate(items):
+        key = {name: item.get(name) for name in keys if name in item} if keys else item
+        if key in seen:
+            yield Cause(
+                "FieldValueDuplicate", f"{path}[{index}]", f"Duplicate value: {_quoted(key)}"
+            )
+        seen.append(key)
 
 
 def _joined(path: str, name: str) -> str:

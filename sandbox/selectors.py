@@ -39,10 +39,10 @@ class Requirement(NamedTuple):
 
 
 def parse_labels(text: str) -> list[Requirement]:
-    return [_requirement(part.strip(), text) for part in _COMMA.split(text) if part.strip()]
+    return [_requirement(part.strip()) for part in _COMMA.split(text) if part.strip()]
 
 
-def _requirement(part: str, whole: str) -> Requirement:
+def _requirement(part: str) -> Requirement:
     if found := _SET.match(part):
         values = frozenset(value.strip() for value in found["values"].split(","))
         return Requirement(found["key"], found["op"], values)
@@ -51,7 +51,18 @@ def _requirement(part: str, whole: str) -> Requirement:
         return Requirement(found["key"], operator, frozenset([found["values"]]))
     if found := _EXISTS.match(part):
         return Requirement(found["key"], "absent" if found["op"] else "exists")
-    raise status.bad_request(f"unable to parse requirement: {whole}")
+    raise status.bad_request(_complaint(part))
+
+
+def _complaint(part: str) -> str:
+    """https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/labels/selector.go"""
+    words = part.split()
+    if len(words) > 1 and words[1] not in ("in", "notin"):
+        expected = "in, notin, =, ==, !=, gt, lt"
+        return f"unable to parse requirement: found '{words[1]}', expected: {expected}"
+    if len(words) > 1:
+        return f"unable to parse requirement: found '{' '.join(words[2:])}' expected: '('"
+    return f"found '{part[:1]}', expected: !, identifier, or 'end of string'"
 
 
 def matches_labels(requirements: list[Requirement], labels: dict[str, str]) -> bool:
@@ -59,17 +70,13 @@ def matches_labels(requirements: list[Requirement], labels: dict[str, str]) -> b
 
 
 def parse_fields(text: str, resource: Resource) -> list[Requirement]:
-    requirements = [_requirement(part.strip(), text) for part in text.split(",") if part.strip()]
+    requirements = [_requirement(part.strip()) for part in text.split(",") if part.strip()]
     selectable = {"metadata.name", *resource.selectable}
     if resource.namespaced:
         selectable.add("metadata.namespace")
     for requirement in requirements:
         if requirement.key not in selectable:
-            raise status.bad_request(
-                f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match '
-                f'label selector "", field selector "{text}": '
-                f"field label not supported: {requirement.key}"
-            )
+            raise status.bad_request(f"field label not supported: {requirement.key}")
     return requirements
 
 

@@ -76,7 +76,7 @@ async def handle(request: web.Request) -> web.StreamResponse:
         return await _answer(request)
     except StatusError as error:
         return status_answer(error)
-    except (asyncio.CancelledError, ConnectionError):
+    except (asyncio.CancelledError, ConnectionError, web.HTTPException):
         raise
     except Exception as error:  # an answer is owed whatever went wrong
         logger.exception("could not answer %s %s", request.method, request.path)
@@ -91,9 +91,12 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     cluster = request.app[CLUSTER]
     if request.path in HEALTH:
         return web.Response(text="ok")
-    identity = _identify(request, cluster)
     target = parse(request.rel_url.raw_path)
-    _authorize(request, cluster, identity, target)
+    asked = _asked(request, target)
+    identity = _identify(request, cluster, asked)
+    allowed, reason = cluster.authorizer.judge(identity, asked)
+    if not allowed:
+        raise status.forbidden_to(identity.user, asked, reason)
     if target is None:
         return _about_server(request, cluster)
     if reviews.is_review(target):
@@ -101,34 +104,29 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     return await _about_kind(request, cluster, identity, target)
 
 
-def _identify(request: web.Request, cluster: Cluster) -> Identity:
+def _identify(request: web.Request, cluster: Cluster, asked: Attributes) -> Identity:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     caller = cluster.identify(token.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
         raise status.unauthorized()
     request[CALLER] = caller
-    request[ACTING] = impersonated(request.headers, caller, cluster.authorizer.judge)
+    request[ACTING] = impersonated(request.headers, caller, cluster.authorizer.judge, asked)
     return request[ACTING]
 
 
-def _authorize(
-    request: web.Request, cluster: Cluster, identity: Identity, target: Target | None
-) -> None:
+def _asked(request: web.Request, target: Target | None) -> Attributes:
+    """The request as authorizers see it."""
     if target is None:
         verb = METHOD_VERBS.get(request.method, request.method).lower()
-        asked = Attributes(verb=verb, path=request.path)
-    else:
-        asked = Attributes(
-            verb=verb_of(request.method, target, request.query),
-            group=target.group,
-            resource=target.plural,
-            subresource=target.subresource,
-            namespace=target.namespace,
-            name=asked_name(target, request.query),
-        )
-    allowed, reason = cluster.authorizer.judge(identity, asked)
-    if not allowed:
-        raise status.forbidden_to(identity.user, asked, reason)
+        return Attributes(verb=verb, path=request.path)
+    return Attributes(
+        verb=verb_of(request.method, target, request.query),
+        group=target.group,
+        resource=target.plural,
+        subresource=target.subresource,
+        namespace=target.namespace,
+        name=asked_name(target, request.query),
+    )
 
 
 def _about_server(request: web.Request, cluster: Cluster) -> web.Response:
@@ -144,7 +142,12 @@ async def _about_kind(
 ) -> web.StreamResponse:
     resource = cluster.registry.by_path(target.group, target.version, target.plural)
     if resource is None or _is_misplaced(request, target, resource):
-        raise status.no_such_path()
+        raise discovery.nowhere(request.path)
+    if target.subresource and target.subresource not in resource.subresources:
+        # Of a custom kind the object is missed, there or not.
+        raise (
+            status.not_found(resource, target.name) if resource.is_custom else status.no_such_path()
+        )
     call = Call(
         request=request, cluster=cluster, identity=identity, target=target, resource=resource
     )
@@ -152,9 +155,7 @@ async def _about_kind(
 
 
 def _is_misplaced(request: web.Request, target: Target, resource: Resource) -> bool:
-    """Whether the kind has no such path: wrong scope, or a sub-resource that it lacks."""
-    if target.subresource and target.subresource not in resource.subresources:
-        return True
+    """Whether the kind has no such path, since its scope is another."""
     if resource.key == NAMESPACES.key:
         return False
     if not resource.namespaced:
@@ -184,6 +185,7 @@ async def _list(call: Call) -> web.StreamResponse:
 
 
 async def _patch(call: Call) -> web.StreamResponse:
+    writing.check_named(call)
     is_apply = content_type(call.request) == changes.APPLY_PATCH
     return await (applying.answer(call) if is_apply else writing.patch(call))
 

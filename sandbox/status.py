@@ -29,6 +29,7 @@ class StatusError(Exception):
     def __init__(self, code: int, reason: str, message: str, **details: object) -> None:
         super().__init__(message)
         self.code = code
+        self.text = ""  # instead of a Status, where Go's own words answer
         self.retry_after_s = details.get("retryAfterSeconds")
         self.status: dict[str, Any] = {
             "kind": "Status",
@@ -81,6 +82,16 @@ def unprocessable() -> StatusError:
     return error
 
 
+def page_not_found() -> StatusError:
+    """What Go answers where no API of the server's own is: in groups that only a CRD would serve.
+
+    https://github.com/kubernetes/kube-aggregator/blob/v0.36.3/pkg/apiserver/handler_proxy.go
+    """
+    error = no_such_path()
+    error.text = "404 page not found\n"
+    return error
+
+
 def method_not_allowed() -> StatusError:
     message = "the server does not allow this method on the requested resource"
     error = StatusError(405, "MethodNotAllowed", message)
@@ -109,11 +120,19 @@ def apply_conflict(causes: list[Cause]) -> StatusError:
     return StatusError(409, "Conflict", message, causes=[_field_cause(cause) for cause in causes])
 
 
+def precondition_failed(resource: Resource, name: str, why: str) -> StatusError:
+    """A deletion's; it names the kind where other conflicts name the resource."""
+    message = f'Operation cannot be fulfilled on {resource.group_kind} "{name}": the {why}'
+    details = _about(resource, name) | {"kind": resource.kind}
+    return StatusError(409, "Conflict", message, **details)
+
+
 def invalid(resource: Resource, name: str, causes: list[Cause]) -> StatusError:
     said = [f"{cause.field}: {cause.message}" for cause in causes]
     joined = said[0] if len(said) == 1 else "[" + ", ".join(said) + "]"
     message = f'{resource.group_kind} "{name}" is invalid: {joined}'
-    details = _about(resource, name) | {"kind": resource.kind}
+    about = _about(resource, name) | {"kind": resource.kind}
+    details: dict[str, Any] = {key: value for key, value in about.items() if value}
     details["causes"] = [
         {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes
     ]
@@ -164,7 +183,7 @@ def expired(message: str, *, continue_token: str = "") -> StatusError:
 
 
 def version_too_large(asked: int, current: int) -> StatusError:
-    message = f"Too large resource version: {asked}, current: {current}"
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     return StatusError(504, "Timeout", message, causes=[cause], retryAfterSeconds=1)
 
@@ -188,6 +207,13 @@ def unsupported_media_type(accepted: list[str]) -> StatusError:
         + ", ".join(accepted)
     )
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def unsupported_method_type() -> StatusError:
+    """Of built-in kinds the router refuses, and does not say what it would take."""
+    error = StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    error.status["details"] = {}
+    return error
 
 
 def unavailable(message: str) -> StatusError:

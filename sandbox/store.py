@@ -135,7 +135,9 @@ class Store:
         if manager:
             self._record(resource, old, new, manager, subresource)
         if new["metadata"].get("deletionTimestamp") and not objects.finalizers_of(new):
-            return self._remove(resource, new, dry_run)
+            # Watchers are told of it as it was stored last, with the finalizers that held it.
+            self._remove(resource, old.copy(), dry_run)
+            return new
         return self._put("MODIFIED", resource, new, old, dry_run)
 
     def delete(  # noqa: PLR0913  DeleteOptions' fields, each by its name

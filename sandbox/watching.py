@@ -32,18 +32,23 @@ Match = Callable[[dict[str, Any]], bool]
 async def watch(call: Call) -> web.StreamResponse:
     _check_watch_options(call)
     matches = _matching(call)
-    asked = asked_version(call)
+    try:
+        asked = asked_version(call)
+    except ValueError as error:
+        raise status.untyped(str(error)) from error
     store = call.cluster.store
     sends_state = asked == 0 or is_true(call.query, "sendInitialEvents")
     try:
-        events = store.subscribe(call.resource, since=store.version if sends_state else asked)
+        # From a version of the future nothing is told until it has come.
+        since = store.version if sends_state else min(asked, store.version)
+        events = store.subscribe(call.resource, since=since)
     except StatusError as error:
         if error.code != 410:
             raise
         return await _ended_by(call, error)
     initial = store.snapshot_of(call.resource, call.namespace) if sends_state else ()
     try:
-        return await _stream(Watch(call, matches), initial, events)
+        return await _stream(Watch(call, matches, since=asked), initial, events)
     finally:
         events.close()
 
@@ -51,10 +56,12 @@ async def watch(call: Call) -> web.StreamResponse:
 class Watch:
     """What one watcher sees, and how it wants it written."""
 
-    def __init__(self, call: Call, matches: Match) -> None:
+    def __init__(self, call: Call, matches: Match, *, since: int) -> None:
         self._call = call
         self._matches = matches
+        self._since = since
         self._form = wanted_form(call)
+        self._has_columns = False
 
     @property
     def call(self) -> Call:
@@ -65,6 +72,8 @@ class Watch:
 
     def event(self, event: Event) -> bytes:
         """Empty when this watcher does not see it. Leaving the selection looks like a deletion."""
+        if event.resource_version <= self._since:
+            return b""
         had = event.old is not None and self._matches(event.old.object)
         has = event.type != "DELETED" and self._matches(event.object)
         if event.type == "DELETED":
@@ -95,8 +104,16 @@ class Watch:
         if self._form:
             form = self._form.removesuffix("List")
             obj = in_version(resource, stored.copy())
-            return _framed(type_, in_form(self._call, obj, form))
+            body = in_form(self._call, obj, form)
+            return _framed(type_, self._told_once(body) if form == "Table" else body)
         return _framed(type_, encoded(resource, stored))
+
+    def _told_once(self, table: bytes) -> bytes:
+        """The columns stand in the first table of a stream only."""
+        if not self._has_columns:
+            self._has_columns = True
+            return table
+        return orjson.dumps(orjson.loads(table) | {"columnDefinitions": None})
 
 
 def _framed(type_: str, body: bytes) -> bytes:
@@ -114,7 +131,7 @@ async def _stream(
     response = await open_stream(call.request, "application/json")
     for stored in initial:
         await _send(response, watch.initial(stored))
-    if is_true(call.query, "sendInitialEvents") and _wants_bookmarks(call):
+    if _sends_initial(call) and _wants_bookmarks(call):
         await _send(response, watch.bookmark(version, ends_initial=True))
     while (batch := await events.batch(deadline.next_wait_s())) is not None:
         version = call.cluster.store.version  # a bookmark must not run ahead of what was taken
@@ -176,6 +193,15 @@ async def _ended_by(call: Call, error: StatusError) -> web.StreamResponse:
     return response
 
 
+def _sends_initial(call: Call) -> bool:
+    """Asked for by name, or as clients did before there was a name for it.
+
+    https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/endpoints/handlers/get.go
+    """
+    asked = is_true(call.query, "sendInitialEvents")
+    return asked or call.query.get("resourceVersion", "") in ("", "0")
+
+
 def _wants_bookmarks(call: Call) -> bool:
     return is_true(call.query, "allowWatchBookmarks")
 
@@ -200,7 +226,7 @@ def _check_watch_options(call: Call) -> None:
     match = call.query.get("resourceVersionMatch", "")
     if sends_initial and match != "NotOlderThan":
         why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise refused("sendInitialEvents", why)
+        raise refused("resourceVersionMatch", why)
     if match and "sendInitialEvents" not in call.query:
         field = "resourceVersionMatch"
         why = f"Forbidden: {field} is forbidden for watch unless sendInitialEvents is provided"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, changes, eventforms, protobuf, status
+from sandbox import admission, changes, eventforms, options, protobuf, status
 from sandbox.answers import in_version, object_answer
 from sandbox.auth import Attributes
 from sandbox.calls import Call, content_type, decode_object, read_body
+from sandbox.duplicates import duplicate_fields
 from sandbox.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
@@ -24,7 +26,7 @@ from sandbox.status import Cause
 
 Object = dict[str, Any]
 
-BODY_TYPES = ["application/json", "application/yaml"]
+BODY_TYPES = ["application/json", "application/yaml", protobuf.MEDIA_TYPE]
 # Kinds that a PUT may create; all others answer 404.
 CREATED_BY_UPDATE = {
     row.key
@@ -37,10 +39,13 @@ CREATED_BY_UPDATE = {
 async def create(call: Call) -> web.Response:
     if call.name:
         raise status.method_not_allowed()
+    options.check(call, "CreateOptions")
     return _create(call, await read_object(call))
 
 
 async def update(call: Call) -> web.Response:
+    check_named(call)
+    options.check(call, "UpdateOptions")
     obj = await read_object(call)
     found = call.cluster.store.peek(call.resource, call.namespace, call.name)
     if found is None and call.resource.key in CREATED_BY_UPDATE and not call.target.subresource:
@@ -49,9 +54,7 @@ async def update(call: Call) -> web.Response:
     old = required(call)
     admission.check_kind(call, obj)
     if call.resource.is_custom and not obj["metadata"].get("resourceVersion"):
-        text = "Invalid value: 0: must be specified for an update"
-        cause = Cause("FieldValueInvalid", "metadata.resourceVersion", text)
-        raise status.invalid(call.resource, call.name, [cause])
+        raise _without_version(call)
     obj["metadata"].pop("managedFields", None)
     return object_answer(call, updated(call, old, obj))
 
@@ -61,8 +64,37 @@ async def patch(call: Call) -> web.Response:
     old = required(call)
     new = change.applied(old, call.resource)
     admission.check_kind(call, new)
+    check_same(call, new, old)
+    owners = new["metadata"].get("managedFields")
     new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
-    return object_answer(call, updated(call, old, new, patch=change.text))
+    if owners in ([], [{}]):  # how a client says that nobody owns anything any more
+        new["metadata"]["managedFields"] = []
+        return object_answer(call, updated(call, old, new, is_patch=True, has_owners=True))
+    return object_answer(call, updated(call, old, new, is_patch=True))
+
+
+def check_named(call: Call) -> None:
+    """Below the path of a collection; of built-in kinds that path has no such method at all."""
+    if call.name:
+        return
+    if call.resource.is_custom:
+        raise status.bad_request("name must be provided")
+    raise status.method_not_allowed()
+
+
+def check_same(call: Call, new: Object, old: Object) -> None:
+    uid = new["metadata"].get("uid")
+    if uid != old["metadata"]["uid"]:
+        text = f'Invalid value: "{uid}": field is immutable'
+        cause = Cause("FieldValueInvalid", "metadata.uid", text)
+        raise status.invalid(call.resource, call.name, [cause])
+
+
+def _without_version(call: Call) -> status.StatusError:
+    """https://github.com/kubernetes/apiserver/blob/v0.36.3/pkg/registry/generic/registry/store.go"""
+    text = "Invalid value: 0: must be specified for an update"
+    cause = Cause("FieldValueInvalid", "metadata.resourceVersion", text)
+    return status.invalid(replace(call.resource, kind=call.resource.plural), call.name, [cause])
 
 
 def required(call: Call) -> Object:
@@ -76,13 +108,19 @@ async def read_object(call: Call) -> Object:
     kind = content_type(call.request)
     if kind == protobuf.MEDIA_TYPE and call.resource.kind in protobuf.DECODERS:
         return protobuf.decode_object(await read_body(call.request))
-    if kind not in BODY_TYPES:
+    if kind not in BODY_TYPES[:2]:
         raise status.unsupported_media_type(BODY_TYPES)
-    return decode_object(await read_body(call.request), kind)
+    body = await read_body(call.request)
+    obj = decode_object(body, kind, call.resource.kind)
+    if not kind.endswith("yaml"):
+        call.faults += [f'duplicate field "{path}"' for path in duplicate_fields(body)]
+    return obj
 
 
 def _create(call: Call, obj: Object) -> web.Response:
     admission.check_kind(call, obj)
+    if obj["metadata"].get("resourceVersion"):
+        raise status.untyped("resourceVersion should not be set on objects to be created")
     admission.check_place(call)
     return object_answer(call, created(call, admission.prepare_new(call, obj)), 201)
 
@@ -97,17 +135,17 @@ def created(call: Call, obj: Object) -> Object:
 
 
 def updated(
-    call: Call, old: Object, new: Object, *, patch: str = "", is_apply: bool = False
+    call: Call, old: Object, new: Object, *, is_patch: bool = False, has_owners: bool = False
 ) -> Object:
     """An apply has already worked out who owns what; for the others the store does."""
-    fitted = admission.fit_schema(call, new, patch=patch)
+    fitted = admission.fit_schema(call, new, is_patch=is_patch)
     shown = _as_written(call, old, fitted)
     admission.check_object(call, shown, old)
     admission.call_webhooks(call, "UPDATE", shown, old)
     return call.cluster.store.update(
         call.resource,
         _stored(call, fitted),
-        manager="" if is_apply else call.manager,
+        manager="" if has_owners else call.manager,
         subresource=call.target.subresource or None,
         dry_run=call.is_dry_run,
     )
@@ -130,7 +168,11 @@ def _as_written(call: Call, old: Object, new: Object) -> Object:
 def check_may_create(call: Call) -> None:
     target = call.target
     asked = Attributes(
-        verb="create", group=target.group, resource=target.plural, namespace=target.namespace
+        verb="create",
+        group=target.group,
+        resource=target.plural,
+        namespace=target.namespace,
+        name=target.name,
     )
     allowed, reason = call.cluster.authorizer.judge(call.identity, asked)
     if not allowed:

@@ -57,13 +57,12 @@ async def test_two_managers_share_a_list_by_its_keys(api):
 
 
 async def test_another_owner_is_a_conflict_that_names_him(api):
-    _, created = await api.post(f"{WIDGETS_PATH}?fieldManager=kubectl-create", widget(size=1))
-    at = created["metadata"]["managedFields"][0]["time"]
+    await api.post(f"{WIDGETS_PATH}?fieldManager=kubectl-create", widget(size=1))
 
     code, status = await api.apply(path("kaitoweb"), wish(size=2))
 
     assert code == 409
-    said = f'conflict with "kubectl-create" using example.com/v1 at {at}'
+    said = 'conflict with "kubectl-create" using example.com/v1'
     assert status == {
         "kind": "Status",
         "apiVersion": "v1",
@@ -157,7 +156,7 @@ async def test_a_list_without_keys_is_owned_as_one(api):
         ({"size": 1, "tags": ["a", 5]},
          ".spec.tags[1]: expected string, got &value.valueUnstructured{Value:5}"),
         ({"size": 1, "tags": "a"},
-         '.spec.tags: expected list, got &value.valueUnstructured{Value:"a"}'),
+         ".spec.tags: expected list, got &{a}"),
         ({"size": 1, "bar": 2, "foo": 2},
          "errors:\n  .spec.bar: field not declared in schema\n"
          "  .spec.foo: field not declared in schema"),
@@ -188,8 +187,7 @@ async def test_apply_needs_the_version_of_the_url(api):
 
     assert (code, status["message"]) == (
         400,
-        "Incorrect version specified in apply patch. Specified patch version: example.com/v2, "
-        "expected: example.com/v1",
+        "invalid object type: example.com/v2, Kind=Widget",
     )
 
 

@@ -76,8 +76,7 @@ async def test_a_path_outside_discovery_is_the_administrators(api):
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "path",
-    ["/apis/example.com/v1/namespaces/default/gadgets", "/apis/none.example/v1/widgets", "/nothing",
-     "/api/v1/namespaces/default/nodes", "/apis/example.com/v1/widgets/w",
+    ["/api/v1/namespaces/default/nodes", "/apis/apps/v1/things",
      "/api/v1/namespaces/default/pods/p/exec"],
 )  # fmt: skip
 async def test_a_path_that_is_not_there_is_not_found(api, path):
@@ -86,6 +85,16 @@ async def test_a_path_that_is_not_there_is_not_found(api, path):
     assert (code, status["message"], status["details"]) == (
         404, "the server could not find the requested resource", {},
     )  # fmt: skip
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "path",
+    ["/apis/example.com/v1/namespaces/default/gadgets", "/apis/none.example/v1/widgets", "/nothing",
+     "/apis/example.com/v1/widgets/w"],
+)  # fmt: skip
+async def test_outside_of_the_servers_own_groups_it_says_so_in_plain_text(api, path):
+    assert await api.call("GET", path) == (404, "404 page not found\n")
 
 
 def field(number, value):

@@ -67,8 +67,9 @@ async def test_delete_of_another_uid_is_a_conflict(api, cluster):
 
     assert (code, answer["reason"]) == (409, "Conflict")
     assert answer["message"] == (
-        'Operation cannot be fulfilled on widgets.example.com "w": Precondition failed: '
-        f"UID in precondition: older, UID in object meta: {obj['metadata']['uid']}"
+        'Operation cannot be fulfilled on Widget.example.com "w": the UID in the precondition '
+        f"(older) does not match the UID in record ({obj['metadata']['uid']}). The object might "
+        "have been deleted and then recreated"
     )
     assert len(cluster.store.list(WIDGETS)) == 1
 

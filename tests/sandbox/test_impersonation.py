@@ -56,34 +56,42 @@ async def test_rights_are_those_of_the_one_who_is_acted_as(api, cluster):
     )
 
 
-REFUSED = (
-    'is forbidden: User "system:serviceaccount:default:bot" cannot impersonate resource'
-)  # fmt: skip
+def refused(mode):
+    return (
+        "selfsubjectreviews.authentication.k8s.io is forbidden: User "
+        f'"system:serviceaccount:default:bot" cannot impersonate-on:{mode}:create resource '
+        '"selfsubjectreviews" in API group "authentication.k8s.io" at the cluster scope'
+    )
 
 
 @pytest.mark.parametrize(
-    ("claimed", "refusal"),
+    ("claimed", "mode"),
     [
-        ((USER, "bob"), f'users "bob" {REFUSED} "users" in API group "" at the cluster scope'),
-        ((GROUP, "team"), f'groups "team" {REFUSED} "groups" in API group "" at the cluster scope'),
-        (("Impersonate-Uid", "7"),
-         f'uids.authentication.k8s.io "7" {REFUSED} "uids" in API group "authentication.k8s.io" '
-         "at the cluster scope"),
-        (("Impersonate-Extra-Oid", "o1"),
-         f'userextras.authentication.k8s.io "o1" {REFUSED} "userextras/oid" in API group '
-         '"authentication.k8s.io" at the cluster scope'),
-        ((USER, "system:serviceaccount:other:x"),
-         f'serviceaccounts "x" {REFUSED} "serviceaccounts" in API group "" in the namespace '
-         '"other"'),
+        ((USER, "bob"), "user-info"),
+        ((GROUP, "team"), "user-info"),
+        (("Impersonate-Uid", "7"), "user-info"),
+        (("Impersonate-Extra-Oid", "o1"), "user-info"),
+        ((USER, "system:serviceaccount:other:x"), "serviceaccount"),
+        ((USER, "system:node:n"), "arbitrary-node"),
     ],
-)  # fmt: skip
-async def test_each_claim_is_a_right_of_its_own(api, cluster, claimed, refusal):
+)
+async def test_each_claim_is_a_right_of_its_own(api, cluster, claimed, mode):
     subject, api.token = account(cluster, "bot")
     grant(cluster, subject, rule("impersonate", "users", names="alice"))
     headers = [claimed] if claimed[0] == USER else [(USER, "alice"), claimed]
 
     assert (await seen_as(api, [(USER, "alice")]))["username"] == "alice"
-    assert await seen_as(api, headers) == refusal
+    assert await seen_as(api, headers) == refused(mode)
+
+
+async def test_a_service_account_with_groups_is_refused_by_the_old_right(api, cluster):
+    _, api.token = account(cluster, "bot")
+    claimed = [(USER, "system:serviceaccount:other:x"), (GROUP, "team")]
+
+    assert await seen_as(api, claimed) == (
+        'serviceaccounts "x" is forbidden: User "system:serviceaccount:default:bot" cannot '
+        'impersonate resource "serviceaccounts" in API group "" in the namespace "other"'
+    )
 
 
 @pytest.mark.parametrize("header", [GROUP, "Impersonate-Uid", "Impersonate-Extra-oid"])

@@ -141,7 +141,7 @@ async def test_an_apply_of_an_unknown_field_fails_as_untyped(api):
 
     assert (code, answer["message"]) == (
         500,
-        "failed to create typed patch object (default/d; apps/v1, Kind=Deployment): "
+        "failed to create typed patch object (/d; apps/v1, Kind=Deployment): "
         ".spec.oops: field not declared in schema",
     )
 

@@ -112,7 +112,7 @@ def test_knobs_are_not_there_unless_asked_for():
         ) as admin,
     ):
         unknown, knob = admin.get("/nonsense"), admin.get("/_sandbox/requests")
-        assert (knob.status_code, knob.json()) == (404, unknown.json())
+        assert (knob.status_code, knob.text) == (404, unknown.text)
 
 
 @pytest.mark.parametrize(("user", "code"), [("kaitoweb", 403), ("viewer", 403), (None, 401)])

@@ -14,8 +14,8 @@ LOG = "/api/v1/namespaces/default/pods/p/log"
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def make_pod(cluster, *containers, **status):
-    spec = {"containers": [{"name": name} for name in containers or ("c",)]}
+def make_pod(cluster, *containers, node="n", **status):
+    spec = {"nodeName": node, "containers": [{"name": name} for name in containers or ("c",)]}
     body = {"metadata": {"name": "p", "namespace": "default"}, "spec": spec}
     pod = cluster.store.create(PODS, body | {"status": {"phase": "Running"} | status}, manager="k")
     return pod["metadata"]["uid"]
@@ -77,7 +77,7 @@ async def test_follow_ends_with_the_container(api, cluster, uid):
 
 async def test_follow_ends_with_the_pod(api, cluster, uid):
     async with api.open(f"{LOG}?follow=true&tailLines=0") as answer:
-        cluster.store.delete(PODS, "default", "p")
+        cluster.store.delete(PODS, "default", "p", grace_s=0)
 
         assert await asyncio.wait_for(answer.text(), 1) == ""
 
@@ -131,6 +131,12 @@ async def test_a_container_that_has_not_started_has_no_log(api, cluster, status,
     assert (code, answer["message"]) == (
         400, f'container "c" in pod "p" is waiting to start: {reason}',
     )  # fmt: skip
+
+
+async def test_a_pod_that_waits_for_a_node_has_nothing_to_show(api, cluster):
+    make_pod(cluster, node="", phase="Pending")
+
+    assert await api.call("GET", LOG) == (204, "")
 
 
 async def test_one_of_several_containers_must_be_named(api, cluster):

@@ -74,7 +74,7 @@ def test_json_patch_carries_out_an_operation(operation, expected):
     "operation",
     [
         {"op": "remove", "path": "/missing"},
-        {"op": "replace", "path": "/missing", "value": 1},
+        {"op": "replace", "path": "/a/7", "value": 1},
         {"op": "test", "path": "/a/0", "value": 2},
         {"op": "test", "path": "/a/0", "value": True},
         {"op": "add", "path": "/missing/deep", "value": 2},

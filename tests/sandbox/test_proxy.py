@@ -106,7 +106,7 @@ async def test_request_and_answer_pass_unchanged(api, served):
         418,
         {
             "method": "POST",
-            "path": "/base/v1/chat%2Fcompletions?a=b%20c",
+            "path": "/base/v1/chat/completions?a=b%20c",
             "body": '{"prompt": "hi"}',
         },
     )
@@ -129,9 +129,7 @@ async def test_no_headers_are_made_up(api, served):
     ):
         pass
 
-    assert sorted(served.headers) == [
-        "Host", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Uri",
-    ]  # fmt: skip
+    assert sorted(served.headers) == ["Host", "X-Forwarded-For", "X-Forwarded-Uri"]
 
 
 async def test_a_large_body_passes(api, served):
@@ -240,7 +238,7 @@ async def test_an_unknown_port_is_said(api, served):
     path = PROXY.replace("model:http", "model:grpc")
 
     assert await unavailable(api, f"{path}/health") == (
-        'no service port "grpc" found for service "model"'
+        'no endpoints available for service "model:grpc"'
     )
 
 

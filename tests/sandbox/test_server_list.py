@@ -25,7 +25,9 @@ async def test_list_gives_items_and_its_version(api, cluster):
     answer = await api.get(WIDGETS_PATH)
 
     assert (answer["kind"], answer["apiVersion"]) == ("WidgetList", "example.com/v1")
-    assert answer["metadata"] == {"resourceVersion": str(cluster.store.version)}
+    assert answer["metadata"] == {
+        "continue": "", "resourceVersion": str(cluster.store.version),
+    }  # fmt: skip
     assert answer["items"] == cluster.store.list(WIDGETS)
 
 
@@ -134,7 +136,6 @@ async def test_a_version_of_the_future_is_too_large(api, cluster):
         ("resourceVersion=0&resourceVersionMatch=Exact", "resourceVersionMatch"),
         ("resourceVersion=1&resourceVersionMatch=Sometimes", "resourceVersionMatch"),
         ("resourceVersion=1&resourceVersionMatch=Exact&continue=x", "resourceVersionMatch"),
-        ("resourceVersion=abc", "resourceVersion"),
         ("sendInitialEvents=true", "sendInitialEvents"),
     ],
 )

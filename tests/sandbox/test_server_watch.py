@@ -120,10 +120,13 @@ async def test_an_expired_version_is_told_in_the_stream(api, cluster):
     )
 
 
-async def test_a_version_of_the_future_is_an_error_at_once(api):
-    code, status = await api.call("GET", watch_path(999))
+async def test_from_a_version_of_the_future_nothing_is_told_until_it_has_come(api, cluster):
+    future = cluster.store.version + 2
+    async with api.open(watch_path(future)) as answer:
+        for name in "abc":
+            cluster.store.create(WIDGETS, widget(name), manager="test")
 
-    assert (code, status["reason"]) == (504, "Timeout")
+        assert await Events(answer).brief(1) == [("ADDED", "c")]
 
 
 async def test_bookmarks_come_when_they_are_asked_for(api, cluster):

@@ -236,9 +236,9 @@ def test_finalizers_hold_an_object_back(store):
 def test_delete_checks_its_preconditions(store):
     store.create(WIDGETS, widget(), manager="alice")
 
-    with pytest.raises(StatusError, match="UID in precondition: x, UID in object meta"):
+    with pytest.raises(StatusError, match=r"the UID in the precondition \(x\) does not"):
         store.delete(WIDGETS, "default", "w", uid="x")
-    with pytest.raises(StatusError, match="ResourceVersion in precondition: 1,"):
+    with pytest.raises(StatusError, match=r"the ResourceVersion in the precondition \(1\)"):
         store.delete(WIDGETS, "default", "w", resource_version="1")
 
     assert names(store, WIDGETS) == ["w"]

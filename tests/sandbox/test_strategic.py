@@ -127,19 +127,14 @@ async def test_a_deployment_is_patched_strategically(api):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_kind_of_patch_is_told_which_are_taken(api):
+async def test_an_unknown_kind_of_patch_is_not_taken(api):
     await api.post("/api/v1/namespaces/default/configmaps", {"metadata": {"name": "c"}})
 
     code, answer = await api.call(
         "PATCH", "/api/v1/namespaces/default/configmaps/c", {}, kind="text/plain"
     )
 
-    assert (code, answer["message"]) == (
-        415,
-        "the body of the request was in an unknown format - accepted media types include: "
-        "application/json-patch+json, application/merge-patch+json, "
-        "application/strategic-merge-patch+json, application/apply-patch+yaml",
-    )
+    assert (code, answer["message"]) == (415, "415: Unsupported Media Type")
 
 
 @pytest.mark.asyncio

