@@ -12,7 +12,6 @@ from sandbox.kaito.desk import Desk, init_containers
 from sandbox.kaito.podstatus import Containers
 from sandbox.kaito.scheduling import choose_node, gpus_wanted
 from sandbox.kaito.volumes import WAIT, binding_mode
-from sandbox.kaito.world import workspace_of
 from sandbox.resources import NODES, PODS, PVCS
 
 SCHEDULER = "default-scheduler"
@@ -39,27 +38,25 @@ class Scheduler:
         return self._desk.enter(pod, "Scheduled", Containers(state=podstatus.waiting(reason)))
 
     def _choose(self, pod: Raw) -> Raw | str:
-        nodes = self._candidates(pod)
+        """A node of the pod's own workspace if one fits, else any."""
         problem = mounts.claim_problem(pod, self._claim_finder(pod), self._waits)
+        if problem is None:
+            chosen = choose_node(pod, self._own_nodes(pod), self._used_gpus)
+            if not isinstance(chosen, str):
+                return chosen
+        nodes = [stored.object for stored in self._world.store.snapshot_of(NODES)]
         if problem is not None:
             return f"0/{len(nodes)} nodes are available: {problem}."
-        used = {
-            node["metadata"]["name"]: self._used_gpus(node["metadata"]["name"]) for node in nodes
-        }
-        return choose_node(pod, nodes, used)
+        return choose_node(pod, nodes, self._used_gpus)
 
-    def _candidates(self, pod: Raw) -> list[Raw]:
-        """Every node; those of the pod's own workspace first, free ones before others."""
+    def _own_nodes(self, pod: Raw) -> list[Raw]:
+        """Those without another pod of the workspace before the rest."""
+        ws = self._world.workspace_of_pod(pod)
         metadata = pod["metadata"]
         owner = (metadata["namespace"], metadata["labels"][workspaces.NAME_LABEL])
-        siblings = {each["spec"].get("nodeName") for each in self._world.pods_of(*owner)}
-        nodes = [stored.object for stored in self._world.store.snapshot_of(NODES)]
-
-        def rank(node: Raw) -> tuple[bool, bool, str]:
-            name = node["metadata"]["name"]
-            return workspace_of(node) != owner, name in siblings, name
-
-        return sorted(nodes, key=rank)
+        taken = {each["spec"].get("nodeName") for each in self._world.pods_of(*owner)}
+        nodes = self._world.nodes_of(ws) if ws is not None else []
+        return sorted(nodes, key=lambda node: node["metadata"]["name"] in taken)
 
     def _used_gpus(self, node: str) -> int:
         running = [

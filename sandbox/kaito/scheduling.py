@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox.kaito.machines import is_node_ready
@@ -10,10 +10,11 @@ from sandbox.kaito.machines import is_node_ready
 GPU = "nvidia.com/gpu"
 
 Raw = dict[str, Any]
+Used = Callable[[str], int]
 
 
-def choose_node(pod: Raw, nodes: Iterable[Raw], used: Mapping[str, int]) -> Raw | str:
-    """A node, or the scheduler's sentence on why there is none; `used` GPUs by node."""
+def choose_node(pod: Raw, nodes: Iterable[Raw], used: Used) -> Raw | str:
+    """A node, or the scheduler's sentence on why there is none; `used` are a node's GPUs."""
     refusals: dict[str, int] = {}
     count = 0
     for node in nodes:
@@ -33,7 +34,7 @@ def gpus_wanted(pod: Raw) -> int:
     )
 
 
-def _refusal(pod: Raw, node: Raw, used: Mapping[str, int]) -> str | None:
+def _refusal(pod: Raw, node: Raw, used: Used) -> str | None:
     taint = _untolerated_taint(pod, node)
     if node["spec"].get("unschedulable"):
         return "node(s) were unschedulable"
@@ -45,7 +46,7 @@ def _refusal(pod: Raw, node: Raw, used: Mapping[str, int]) -> str | None:
         return "node(s) didn't match Pod's node affinity/selector"
     wanted = gpus_wanted(pod)
     available = int((node["status"].get("allocatable") or {}).get(GPU, 0))
-    if wanted > available - used.get(node["metadata"]["name"], 0):
+    if wanted > available - used(node["metadata"]["name"]):
         return f"Insufficient {GPU}"
     return None
 

@@ -63,14 +63,12 @@ class World:
         return self.store.peek(resource, namespace, name) is not None
 
     def claims_of(self, namespace: str, name: str) -> list[Raw]:
-        """Copies of the node claims of one workspace."""
-        names = self._claims.names((namespace, name))
-        found = [self.get(NODECLAIMS, None, each) for _, each in names]
-        return [claim for claim in found if claim is not None]
+        """The node claims of one workspace. Shared objects: read them, never change them."""
+        return self._claims.objects((namespace, name))
 
     def nodes_of(self, ws: Raw) -> list[Raw]:
-        """Copies of the nodes made for a workspace, and of those without a maker that fit its
-        labels: the cluster's own, which KAITO counts too."""
+        """The nodes made for a workspace, and those without a maker that fit its labels: the
+        cluster's own, which KAITO counts too. Shared objects, as of `claims_of`."""
         metadata, labels = ws["metadata"], workspaces.match_labels(ws)
         claims = self.claims_of(metadata["namespace"], metadata["name"])
         names = [(claim.get("status") or {}).get("nodeName") for claim in claims]
@@ -80,18 +78,18 @@ class World:
                 for node in self._own_nodes.objects(True)
                 if labels.items() <= node["metadata"].get("labels", {}).items()
             ]
-        nodes = [self.get(NODES, None, node) for node in names if node]
-        return [node for node in nodes if node is not None]
+        nodes = [self.store.peek(NODES, None, node) for node in names if node]
+        return [stored.object for stored in nodes if stored is not None]
 
     def is_node_made(self, node: Raw) -> bool:
         return NODEPOOL_LABEL in (node["metadata"].get("labels") or {})
 
     def pods_of(self, namespace: str, name: str) -> list[Raw]:
-        """The pods of a workspace. Shared objects: read them, never change them."""
+        """The pods of a workspace. Shared objects, as of `claims_of`."""
         return self._pods.objects((namespace, name))
 
     def pods_on(self, node: str) -> list[Raw]:
-        """Shared objects, as of `pods_of`."""
+        """Shared objects, as of `claims_of`."""
         return self._placed.objects(node)
 
     def workspace_of_pod(self, pod: Raw) -> Raw | None:

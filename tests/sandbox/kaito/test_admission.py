@@ -493,3 +493,72 @@ async def test_refusal_is_a_bad_request(dry_run):
         "invalid value: Unsupported inference preset name x: inference.presetName"
     )
     assert cluster.store.list(WORKSPACES) == []
+
+
+TRAINING = "training_config.yaml"
+PREFIX = "Failed to evaluate validateConfigMap: "
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "said"),
+    [
+        ("lora", "training_config: {ModelConfig: {}}", None),
+        ("qlora", "training_config: {QuantizationConfig: {load_in_4bit: true}}", None),
+        ("lora", "x: 1", "invalid value: Expected 'training_config' key to contain a map"),
+        ("lora", "training_config: {Model: {}}", "invalid value: Unrecognized section: Model"),
+        (
+            "lora",
+            "training_config: {QuantizationConfig: {load_in_4bit: 'yes'}}",
+            "invalid value: value must be either nil or a boolean, got type string",
+        ),
+        (
+            "lora",
+            "training_config: {QuantizationConfig: {load_in_4bit: true}}",
+            "For method 'lora', 'load_in_4bit' or 'load_in_8bit' in ConfigMap 'mine' must not be "
+            "true",
+        ),
+        (
+            "qlora",
+            "training_config: {QuantizationConfig: {load_in_4bit: true, load_in_8bit: true}}",
+            "Cannot set both 'load_in_4bit' and 'load_in_8bit' to true in ConfigMap 'mine'",
+        ),
+        (
+            "qlora",
+            "training_config: {}",
+            "missing field(s): For method 'qlora', either 'load_in_4bit' or 'load_in_8bit' must be "
+            "true in ConfigMap 'mine'",
+        ),
+        (
+            "lora",
+            "training_config: {TrainingArguments: {output_dir: 7}}",
+            "invalid value: output_dir is not a string",
+        ),
+        (
+            "lora",
+            "training_config: {TrainingArguments: {output_dir: ../etc}}",
+            "invalid value: Invalid output_dir specified: '../etc', must be a directory",
+        ),
+        (
+            "lora",
+            "training_config: {TrainingArguments: {output_dir: /}}",
+            "invalid value: Invalid output_dir specified: '/', must be a directory",
+        ),
+        ("lora", "training_config: {TrainingArguments: {output_dir: results}}", None),
+    ],
+)
+def test_training_config_rules(method, text, said):
+    workspace = tuning_workspace(**{"tuning.method": method, "tuning.config": "mine"})
+    found = {"mine": {"data": {TRAINING: text}}}
+
+    told = render(validate_create(workspace, lambda _namespace, name: found.get(name)))
+
+    assert told == (f"{PREFIX}{said}: tuning.Config" if said else "")
+
+
+def test_tuning_without_a_config_needs_the_operators_template():
+    told = render(validate_create(tuning_workspace(), lambda *_: None))
+
+    assert told == (
+        f"{PREFIX}ConfigMap 'qlora-params-template' specified in 'config' not found in namespace "
+        "'default': tuning.Config"
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sandbox.kaito import failures
 from sandbox.kaito.failures import FAIL_ANNOTATION
 from sandbox.resources import EVENTS, NODECLAIMS, NODES, PODS, WORKSPACES
 from tests.sandbox.kaito.builders import Theatre, changed, preset_workspace, template_workspace
@@ -313,3 +316,10 @@ def test_template_may_fail_too():
     theatre.run(40)
 
     assert theatre.condition("InferenceReady", "bloomz")["reason"] == "ContainerOOMKilled"
+
+
+def test_page_for_people_names_every_failure():
+    page = Path("docs/sandbox.md").read_text()
+    words = {value for name, value in vars(failures).items() if name.isupper()}
+
+    assert {word for word in words if f"`{word}`" not in page} <= {FAIL_ANNOTATION}

@@ -36,12 +36,16 @@ def pod(gpus=1, **spec):
     return {"metadata": {"name": "phi-0", "namespace": "default"}, "spec": built | spec}
 
 
+def used(**gpus):
+    return lambda name: gpus.get(name, 0)
+
+
 def test_pod_goes_to_a_fitting_node():
-    assert choose_node(pod(), [node("n1", gpus=0), node("n2")], {})["metadata"]["name"] == "n2"
+    assert choose_node(pod(), [node("n1", gpus=0), node("n2")], used())["metadata"]["name"] == "n2"
 
 
 @pytest.mark.parametrize(
-    ("nodes", "used", "said"),
+    ("nodes", "gpus", "said"),
     [
         ([], {}, "0/0 nodes are available: no nodes."),
         ([node(gpus=0)], {}, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
@@ -60,12 +64,12 @@ def test_pod_goes_to_a_fitting_node():
         ([node(conditions=[])], {}, "0/1 nodes are available: 1 node(s) were not ready."),
     ],
 )
-def test_pod_that_fits_nowhere_is_told_why(nodes, used, said):
-    assert choose_node(pod(), nodes, used) == said
+def test_pod_that_fits_nowhere_is_told_why(nodes, gpus, said):
+    assert choose_node(pod(), nodes, used(**gpus)) == said
 
 
 def test_pod_without_gpus_may_share_a_node():
-    assert choose_node(pod(gpus=0), [node()], {"n1": 1})["metadata"]["name"] == "n1"
+    assert choose_node(pod(gpus=0), [node()], used(n1=1))["metadata"]["name"] == "n1"
 
 
 @pytest.mark.parametrize(
