@@ -167,6 +167,11 @@ def without_moments(text: str) -> str:
     return _MOMENT.sub("<moment>", text)
 
 
+def is_not_served(answer: httpx.Response) -> bool:
+    """Of groups that are not built in, a path that leads nowhere is told in plain text."""
+    return (answer.status_code, answer.text) == (404, "404 page not found\n")
+
+
 def names(listed: Object) -> list[str]:
     return [item["metadata"]["name"] for item in listed["items"]]
 
