@@ -54,7 +54,8 @@ class Wire:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
         self._open = asyncio.Event()  # closed while frozen
-        self._listener: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: socket.socket | None = None
         # Bound and never listening: keeps the port ours while connections to it are refused.
         self._holder = _bound(0)
 
@@ -124,30 +125,41 @@ class Wire:
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(CALL_S)
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         if self._listener is None:
-            sock = _bound(self.address[1])
-            self._listener = await asyncio.start_server(self._carry, sock=sock)
+            self._listener = _bound(self.address[1])
+            self._listener.listen(128)
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener, self._take, self._listener)
 
-    async def _stop_listening(self) -> None:
+    def _stop_listening(self) -> None:
         if self._listener:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
-            await asyncio.sleep(0)
+
+    def _take(self, listener: socket.socket) -> None:
+        """A server of asyncio's own would lose a connection that comes just when it stops listening."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            near, _ = listener.accept()
+            near.setblocking(False)
+            self.accepted += 1
+            task = self._loop.create_task(self._carry(near))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _rest(self) -> None:
         """End what still carries."""
-        tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(
             0
         )  # closed transports let go of their sockets in the next turn of the loop
         await asyncio.sleep(0)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
+    async def _carry(self, near: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=near)
         pair = _Pair([writer])
         self._pairs.add(pair)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -62,7 +63,8 @@ class Board:
         for exchange in met if raw else ():
             writer = exchange.request.writer
             if isinstance(writer, Writer):
-                await writer.inject(raw)
+                with contextlib.suppress(ConnectionError):  # it is just ending
+                    await writer.inject(raw)
         return len(met)
 
     def set_bookmarks(self, wanted: Bookmarks) -> int:

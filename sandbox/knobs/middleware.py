@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -51,13 +52,22 @@ async def _answered(exchange: Exchange, handler: Handler) -> web.StreamResponse:
     failure = board.failure_of(exchange)
     if failure is None:
         answer = await handler(request)
-        if not answer.prepared:  # here and not later, so that the exchange is open until it is sent
-            await answer.prepare(request)
-            await answer.write_eof()
+        await _send(answer, request)
         return answer
     if failure.when == "after":
         await handler(request)
     return _failed(failure)
+
+
+async def _send(answer: web.StreamResponse, request: web.Request) -> None:
+    """Here and not later, so that the exchange is open until it is sent."""
+    if answer.prepared:
+        return
+    with contextlib.suppress(
+        ConnectionError
+    ):  # the client has left, as aiohttp will see for itself
+        await answer.prepare(request)
+        await answer.write_eof()
 
 
 def _failed(failure: Failure) -> web.Response:

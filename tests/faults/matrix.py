@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from clusters.credentials import seal
 from clusters.gateway import Gateway
 from clusters.models import Cluster
@@ -23,7 +25,14 @@ from tests.knobs import WORKSPACE_WATCHES, Knobs
 from tests.servers import RunningSandbox, run_sandbox
 from tests.wires import Wire
 
-WAIT_S = 4.0
+WAIT_S = 30.0
+MARKS = [
+    pytest.mark.timeout(60),
+    # urllib3 drops a socket that was reset in its handshake without closing it; the collector does that at once.
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 QUICK = Timing(
     watch_s=(60, 60),
     idle_s=0.3,

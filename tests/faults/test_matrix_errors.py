@@ -10,10 +10,14 @@ import pytest
 
 from clusters.gateway import Gateway
 from sandbox.certificates import new_certificate
+from tests.faults import matrix
 from tests.faults.matrix import QUICK, Follower, running_field, wait_for
 from tests.knobs import WORKSPACE_WATCHES
 
 WORKSPACES = {"path": "/workspaces"}
+
+
+pytestmark = matrix.MARKS
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,15 @@ import pytest
 from clusters.gateway import Gateway
 from clusters.targets import WORKSPACES
 from clusters.watching import Listed, Seen, watch
+from tests.faults import matrix
 from tests.faults.matrix import QUICK, Follower, running_field, wait_for
 from tests.knobs import WORKSPACE_LISTS, WORKSPACE_WATCHES
 
 SECOND_PAGE = {"path": r"/workspaces\?.*continue="}
 IN_PAGES = replace(QUICK, page=2)
+
+
+pytestmark = matrix.MARKS
 
 
 @pytest.fixture(scope="module")

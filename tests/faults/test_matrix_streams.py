@@ -9,8 +9,11 @@ from dataclasses import replace
 import pytest
 
 from clusters.gateway import Gateway
+from tests.faults import matrix
 from tests.faults.matrix import QUICK, Follower, running_field, wait_for
 from tests.knobs import WORKSPACE_WATCHES
+
+pytestmark = matrix.MARKS
 
 
 @pytest.fixture(scope="module")

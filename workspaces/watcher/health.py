@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from clusters import leases
-from clusters.errors import ClusterError, Denied, NotFound
+from clusters.errors import ClusterError, Denied, NotFound, Unreachable
 from clusters.models import Cluster, ClusterState
 from clusters.targets import WORKSPACES, Target
 from clusters.watching import Alive, Listed, Stale, WatchEvent
@@ -104,6 +104,15 @@ class Health:
             self._pulse.turn("stale" if down else "ok", down)
             if error is None or error.status:
                 self._contact = timezone.now()
+
+    @property
+    def has_sleepers(self) -> bool:
+        """Whether some watch waits for what the pulse may have shown to be over."""
+        with self._lock:
+            errors = [kind.worst.error for kind in self._kinds.values()]
+            own = self._kinds[WORKSPACES.plural].worst.error
+        unheard = any(isinstance(error, Unreachable) and not error.status for error in errors)
+        return own is not None or unheard
 
     def narrow(self, target: Target, namespaces: Iterable[str]) -> None:
         """It is followed in these namespaces only; none: in all."""

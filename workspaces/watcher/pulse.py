@@ -53,7 +53,7 @@ class Pulse:
     def _beat(self) -> None:
         before, self._error = self._error, self._felt()
         self._context.health.note_pulse(self._error)
-        if before and self._error is None:
+        if self._error is None and (before or self._context.health.has_sleepers):
             self._context.bell.ring()
         if time.monotonic() - self._slow_at >= SLOW_S:
             self._slow_at = time.monotonic()
