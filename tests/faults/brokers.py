@@ -48,9 +48,9 @@ class Valkey:
         except redis.RedisError:
             return False
 
-    def follow(self, primary: Valkey) -> None:
+    def follow(self, port: int) -> None:
         self.client.config_set("masterauth", self.PASSWORD)
-        self.client.replicaof(HOST, primary.port)
+        self.client.replicaof(HOST, port)
         wait_until(lambda: self.client.info("replication")["master_link_status"] == "up")
 
     def promote(self) -> None:
@@ -75,6 +75,7 @@ class Valkey:
             "hash": self.client.hgetall,
             "set": self.client.smembers,
             "zset": lambda key: self.client.zrange(key, 0, -1, withscores=True),
+            "none": lambda key: None,  # gone in between
         }
         keys = sorted(self.client.keys())
         return "\n".join(f"{key}: {readers[self.client.type(key)](key)!r}" for key in keys)

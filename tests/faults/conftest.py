@@ -31,8 +31,10 @@ def stack(_shared_stack):
     stack.observe()
     yield stack
     stack.heal()
-    stack.assert_invariants()
-    stack.clear()
+    try:
+        stack.assert_invariants()
+    finally:
+        stack.clear()
 
 
 @pytest.fixture

@@ -71,9 +71,9 @@ class Postgres:
             server.execute("CREATE DATABASE kaitoweb OWNER kaitoweb")
         return self
 
-    def follow(self, primary: Postgres) -> Postgres:
-        """Become its replica, which streams asynchronously."""
-        source = f"host={HOST} port={primary.port} user=postgres"
+    def follow(self, port: int) -> Postgres:
+        """Become the replica of what listens there, which it follows asynchronously."""
+        source = f"host={HOST} port={port} user=postgres"
         self._tool("pg_basebackup", "-d", source, "-R", "-X", "stream", "-c", "fast")
         return self.start()
 
