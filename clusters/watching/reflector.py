@@ -240,7 +240,9 @@ class _Reflector:
             yield from self._changed(uid, version, raw)
         elif kind == "DELETED" and uid:
             yield from self._deleted(uid, version, raw)
-        elif kind != "BOOKMARK":
+        elif kind == "BOOKMARK":
+            self._check_bookmark(version)
+        else:
             if kind and uid:
                 logger.warning("%s: unknown kind of watch event %.40r", self.target.plural, kind)
             return
@@ -248,6 +250,13 @@ class _Reflector:
         self.version = version or self.version
         self.expiries = 0
         self.backoff.accepted()
+
+    def _check_bookmark(self, version: str) -> None:
+        """A cluster that was restored counts from where its backup was, and tells nothing before it is as far again."""
+        if version and is_newer(self.version, version):
+            raise Unreachable(
+                "ResourceVersionTooLarge", "The cluster is behind what was seen of it before.", 200
+            )
 
     def _changed(self, uid: str, version: str, raw: dict) -> Iterator[WatchEvent]:
         before = self.versions.get(uid) or self.gone.get(uid)

@@ -288,3 +288,33 @@ def test_silent_watch_is_noticed_within_35_seconds():
 def test_missed_event_is_noticed_within_a_minute():
     timing = Timing()
     assert timing.check_s[1] + timing.watch_s[1] < 60
+
+
+def test_bookmark_of_the_past_means_a_restored_cluster(server, gateway):
+    server.script(
+        "list", answers(200, page([], version="50")), answers(200, page([pod(1)], version="8"))
+    )
+    server.script(
+        "watch",
+        streams(bookmark(7), then="hold"),
+        streams(event("MODIFIED", pod(1, 9)), then="hold"),
+    )
+
+    events = collect(gateway, after(4))
+
+    assert told(events)[1:] == [
+        ("Seen", "uid-1", "1"),
+        ("Listed", ["uid-1"], "8"),
+        ("Seen", "uid-1", "9"),
+    ]
+
+
+def test_comparison_notices_a_restored_cluster_too(server, gateway):
+    server.script("list", EMPTY)
+    causes = [{"reason": "ResourceVersionTooLarge"}]
+    server.script("check", refuses(504, "Timeout", causes=causes))
+    server.script("watch", streams(b"\n", every_s=0.02), HOLD)
+
+    events = collect(gateway, after(2), timing=CHECKING)
+
+    assert told(events) == [("Listed", [], "10")] * 2

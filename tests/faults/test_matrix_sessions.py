@@ -182,6 +182,7 @@ def test_row13_kind_removed_and_back(ground):
 
 
 def test_row14_rows_follow_a_restored_cluster(ground):
+    ground.knobs.bookmarks(period_s=0.05)
     ground.create("a", "b")
     backup = ground.backup()
     ground.sandbox.call(lambda cluster: cluster.store.resume(cluster.store.version + 1000))
