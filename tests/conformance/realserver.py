@@ -37,7 +37,7 @@ class ApiServer:
 
     @property
     def log(self) -> Path:
-        return self.folder.with_suffix(".log")
+        return self.folder / "log"
 
     def start(self) -> None:
         """Comes back when it is ready. It ends by itself when our end of its input is closed,
@@ -52,8 +52,9 @@ class ApiServer:
         deadline = time.monotonic() + READY_S
         while not self.kubeconfig.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                words = self.log.read_text()[-4000:]
                 self.stop()
-                raise RuntimeError(f"kube-apiserver did not start:\n{self.log.read_text()[-4000:]}")
+                raise RuntimeError(f"kube-apiserver did not start:\n{words}")
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -108,11 +109,9 @@ def running_apiserver() -> Iterator[ApiServer]:
     binary = os.environ.get(BINARY)
     if not binary:
         raise RuntimeError(f"{BINARY} is not set: run `make conformance`")
-    # Short names, since a unix socket's path may have 107 characters.
-    with tempfile.TemporaryDirectory(prefix="kaitoweb-api-") as parent:
-        folder = Path(parent, "state")
-        folder.mkdir()
-        server = ApiServer(binary, folder, _free_port())
+    # A short name, since a unix socket's path may have 107 characters. The server removes it too.
+    with tempfile.TemporaryDirectory(prefix="kaitoweb-api-", ignore_cleanup_errors=True) as folder:
+        server = ApiServer(binary, Path(folder), _free_port())
         server.start()
         try:
             yield server
