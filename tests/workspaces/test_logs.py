@@ -141,7 +141,9 @@ class Kubelet:
         self.queries.append(dict(parse_qsl(url.query)))
         time.sleep(self.delay_s)
         status, chunks = self.answers.pop(0) if self.answers else (404, "")
-        if status != 200:
+        if status == 204:
+            chunks = []
+        elif status != 200:
             body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status}
             chunks = [json.dumps(body | {"message": chunks}).encode()]
         handler.send_response(status)
@@ -207,6 +209,19 @@ async def test_container_that_waits_to_start_is_a_sentence_said_once():
 
     assert said == [
         "The container has not started yet (PodInitializing). Its log follows.",
+        ["up"],
+        "The pod phi-4-0 is gone, and its log with it.",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_pod_without_a_node_is_a_sentence_said_once():
+    kubelet = Kubelet((204, ""), (204, ""), (200, [b"2026-11-24T12:00:01Z up\n"]))
+
+    said = await followed(kubelet)
+
+    assert said == [
+        "The pod has no node yet, so nothing runs in it. Its log follows.",
         ["up"],
         "The pod phi-4-0 is gone, and its log with it.",
     ]

@@ -22,6 +22,7 @@ LOOK_S = 2.5  # limit of a single look
 SILENCE_S = 75.0  # a followed log that is silent for so long is opened again: rotation can stall it
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 AGAIN = " Trying again."
+NO_NODE = "The pod has no node yet, so nothing runs in it. Its log follows."
 ENDED = "This is the end of the previous run's log."
 
 
@@ -134,6 +135,9 @@ async def _opened(
             streaming.open_client(source.cluster) as client,
             client.stream("GET", path, params=params, timeout=timeout) as response,
         ):
+            # How the API server answers for a pod that no kubelet has been asked to run.
+            if response.status_code == httpx.codes.NO_CONTENT:
+                raise _Unavailable(Notice(NO_NODE))
             if response.status_code != httpx.codes.OK:
                 error = translate_reply(response.status_code, await response.aread())
                 raise _Unavailable(_words(error, source))
