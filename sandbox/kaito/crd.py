@@ -11,56 +11,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.kaito.definitions import (
+    OPAQUE,
+    STRING,
+    STRING_MAP,
+    STRINGS,
+    Schema,
+    a_list,
+    an_object,
+    column,
+    condition,
+    definition,
+    said,
+    state_column,
+)
+from sandbox.kaito.nodeclaims import NODECLAIM_CRD
 from sandbox.kaito.releases import CURRENT, Edition, Release
 
-Schema = dict[str, Any]
-
-STRING: Schema = {"type": "string"}
-STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
-STRING_MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-OPAQUE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
-REASON_PATTERN = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
-TYPE_PATTERN = (
-    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-    r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
-)
 DEFAULT_ALPHA_SIZE = "Standard_NC24ads_A100_v4"
 
 
-def _object(properties: dict[str, Schema], *required: str, **more: object) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties, **more}
-    if required:
-        schema["required"] = list(required)
-    return schema
-
-
-def _list(items: Schema, **more: object) -> Schema:
-    return {"type": "array", "items": items, **more}
-
-
-def _said(schema: Schema, description: str) -> Schema:
-    return schema | {"description": description}
-
-
-def _condition() -> Schema:
-    properties: dict[str, Schema] = {
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-        "message": {"type": "string", "maxLength": 32768},
-        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-        "reason": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 1024,
-            "pattern": REASON_PATTERN,
-        },
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "type": {"type": "string", "maxLength": 316, "pattern": TYPE_PATTERN},
-    }
-    return _object(properties, "lastTransitionTime", "message", "reason", "status", "type")
-
-
 def _label_selector() -> Schema:
-    expression = _object(
+    expression = an_object(
         {
             "key": STRING,
             "operator": STRING,
@@ -70,25 +42,25 @@ def _label_selector() -> Schema:
         "operator",
     )
     properties = {
-        "matchExpressions": _list(expression, **{"x-kubernetes-list-type": "atomic"}),
+        "matchExpressions": a_list(expression, **{"x-kubernetes-list-type": "atomic"}),
         "matchLabels": STRING_MAP,
     }
-    selector = _object(properties, **{"x-kubernetes-map-type": "atomic"})
-    return _said(selector, "Labels of the nodes that this workspace runs on.")
+    selector = an_object(properties, **{"x-kubernetes-map-type": "atomic"})
+    return said(selector, "Labels of the nodes that this workspace runs on.")
 
 
 def _resource(release: Release, *, is_beta: bool) -> Schema:
     properties = {
         "count": {"type": "integer", "default": 1, "description": "Deprecated for vLLM presets."},
-        "instanceType": _said(STRING, "VM size, for example Standard_NC24ads_A100_v4."),
+        "instanceType": said(STRING, "VM size, for example Standard_NC24ads_A100_v4."),
         "labelSelector": _label_selector(),
-        "preferredNodes": _said(STRINGS, "Deprecated, without effect."),
+        "preferredNodes": said(STRINGS, "Deprecated, without effect."),
     }
     if is_beta and release.has_partitions:
         properties["partition"] = _partition()
     if not is_beta:
         properties["instanceType"] = STRING | {"default": DEFAULT_ALPHA_SIZE}
-    return _object(properties, "labelSelector")
+    return an_object(properties, "labelSelector")
 
 
 def _partition() -> Schema:
@@ -97,23 +69,23 @@ def _partition() -> Schema:
         "profile": STRING,
         "count": {"type": "integer", "minimum": 1},
     }
-    return _object(properties, "mode")
+    return an_object(properties, "mode")
 
 
 def _preset(*, is_beta: bool) -> Schema:
     options = {"image": STRING, "imagePullSecrets": STRINGS}
     if is_beta:
-        options["modelAccessSecret"] = _said(STRING, "Secret with the key HF_TOKEN.")
+        options["modelAccessSecret"] = said(STRING, "Secret with the key HF_TOKEN.")
     properties = {
-        "name": _said(STRING, "A preset's short name or a Hugging Face id."),
+        "name": said(STRING, "A preset's short name or a Hugging Face id."),
         "accessMode": {"type": "string", "enum": ["public", "private"], "default": "public"},
-        "presetOptions": _object(options),
+        "presetOptions": an_object(options),
     }
-    return _object(properties, "name")
+    return an_object(properties, "name")
 
 
 def _data_source() -> Schema:
-    return _object(
+    return an_object(
         {
             "name": STRING,
             "urls": STRINGS,
@@ -125,19 +97,19 @@ def _data_source() -> Schema:
 
 
 def _inference(*, is_beta: bool) -> Schema:
-    adapter = _object({"source": _data_source(), "strength": STRING})
-    return _object(
+    adapter = an_object({"source": _data_source(), "strength": STRING})
+    return an_object(
         {
             "preset": _preset(is_beta=is_beta),
-            "template": _said(OPAQUE, "A pod template of your own instead of a preset."),
-            "config": _said(STRING, "ConfigMap with the key inference_config.yaml."),
-            "adapters": _list(adapter),
+            "template": said(OPAQUE, "A pod template of your own instead of a preset."),
+            "config": said(STRING, "ConfigMap with the key inference_config.yaml."),
+            "adapters": a_list(adapter),
         }
     )
 
 
 def _tuning(*, is_beta: bool) -> Schema:
-    output = _object({"volumeSource": OPAQUE, "image": STRING, "imagePushSecret": STRING})
+    output = an_object({"volumeSource": OPAQUE, "image": STRING, "imagePushSecret": STRING})
     properties = {
         "preset": _preset(is_beta=is_beta),
         "method": STRING,
@@ -145,30 +117,30 @@ def _tuning(*, is_beta: bool) -> Schema:
         "input": _data_source(),
         "output": output,
     }
-    return _object(properties, "input", "output")
+    return an_object(properties, "input", "output")
 
 
 def _performance() -> Schema:
-    metric = _object(
+    metric = an_object(
         {"description": STRING, "value": STRING, "unit": STRING, "config": STRING_MAP},
         "description",
         "value",
     )
-    return _object({"metrics": {"type": "object", "additionalProperties": metric}})
+    return an_object({"metrics": {"type": "object", "additionalProperties": metric}})
 
 
 def _status(release: Release, *, is_beta: bool) -> Schema:
-    properties: dict[str, Schema] = {"conditions": _list(_condition()), "workerNodes": STRINGS}
+    properties: dict[str, Schema] = {"conditions": a_list(condition()), "workerNodes": STRINGS}
     if is_beta:
         properties["targetNodeCount"] = {"type": "integer", "format": "int32"}
     if is_beta and release.has_state:
         properties["state"] = STRING
         properties["performance"] = _performance()
-    return _object(properties)
+    return an_object(properties)
 
 
 def _workspace_schema(release: Release, *, is_beta: bool) -> Schema:
-    return _object(
+    return an_object(
         {
             "apiVersion": STRING,
             "kind": STRING,
@@ -182,27 +154,19 @@ def _workspace_schema(release: Release, *, is_beta: bool) -> Schema:
     )
 
 
-def _column(name: str, path: str, kind: str = "string", **more: object) -> dict[str, Any]:
-    return {"name": name, "type": kind, "jsonPath": path, **more}
-
-
-def _state_column(name: str, condition: str) -> dict[str, Any]:
-    return _column(name, f'.status.conditions[?(@.type=="{condition}")].status')
-
-
 def _workspace_columns(release: Release, *, is_beta: bool) -> list[dict[str, Any]]:
     columns = [
-        _column("Instance", ".resource.instanceType"),
-        _state_column("ResourceReady", "ResourceReady"),
-        _state_column("InferenceReady", "InferenceReady"),
-        _state_column("JobStarted", "JobStarted"),
-        _state_column("WorkspaceSucceeded", "WorkspaceSucceeded"),
+        column("Instance", ".resource.instanceType"),
+        state_column("ResourceReady", "ResourceReady"),
+        state_column("InferenceReady", "InferenceReady"),
+        state_column("JobStarted", "JobStarted"),
+        state_column("WorkspaceSucceeded", "WorkspaceSucceeded"),
     ]
     if is_beta:
-        columns.append(_column("TargetNodeCount", ".status.targetNodeCount", "integer"))
+        columns.append(column("TargetNodeCount", ".status.targetNodeCount", "integer"))
     if is_beta and release.has_state:
-        columns.append(_column("State", ".status.state"))
-    return [*columns, _column("Age", ".metadata.creationTimestamp", "date")]
+        columns.append(column("State", ".status.state"))
+    return [*columns, column("Age", ".metadata.creationTimestamp", "date")]
 
 
 def _workspace_version(name: str, release: Release, *, is_beta: bool) -> dict[str, Any]:
@@ -213,15 +177,6 @@ def _workspace_version(name: str, release: Release, *, is_beta: bool) -> dict[st
         "additionalPrinterColumns": _workspace_columns(release, is_beta=is_beta),
         "schema": {"openAPIV3Schema": _workspace_schema(release, is_beta=is_beta)},
         "subresources": {"status": {}},
-    }
-
-
-def _crd(group: str, scope: str, names: dict[str, Any], versions: list[dict]) -> dict[str, Any]:
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names['plural']}.{group}"},
-        "spec": {"group": group, "names": names, "scope": scope, "versions": versions},
     }
 
 
@@ -238,95 +193,8 @@ def workspace_crd(release: Release = CURRENT) -> dict[str, Any]:
         _workspace_version("v1alpha1", release, is_beta=False),
         _workspace_version("v1beta1", release, is_beta=True),
     ]
-    return _crd("kaito.sh", "Namespaced", names, versions)
+    return definition("kaito.sh", "Namespaced", names, versions)
 
-
-def _nodeclaim_schema() -> Schema:
-    requirement = _object(
-        {"key": STRING, "operator": STRING, "values": STRINGS, "minValues": {"type": "integer"}},
-        "key",
-        "operator",
-    )
-    taint = _object({"key": STRING, "value": STRING, "effect": STRING}, "key", "effect")
-    reference = _object({"group": STRING, "kind": STRING, "name": STRING}, "kind", "name")
-    spec = {
-        "expireAfter": {"type": "string", "default": "720h"},
-        "nodeClassRef": reference,
-        "requirements": _list(requirement),
-        "resources": _object({"requests": _quantities()}),
-        "taints": _list(taint),
-        "startupTaints": _list(taint),
-        "terminationGracePeriod": STRING,
-    }
-    return _object(
-        {
-            "apiVersion": STRING,
-            "kind": STRING,
-            "metadata": {"type": "object"},
-            "spec": _object(spec, "nodeClassRef", "requirements"),
-            "status": _nodeclaim_status(),
-        },
-        "spec",
-        description="NodeClaim is the Schema for the NodeClaims API",
-    )
-
-
-def _quantities() -> Schema:
-    quantity = {
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
-        "x-kubernetes-int-or-string": True,
-    }
-    return {"type": "object", "additionalProperties": quantity}
-
-
-def _nodeclaim_status() -> Schema:
-    return _object(
-        {
-            "allocatable": _quantities(),
-            "capacity": _quantities(),
-            "conditions": _list(_condition()),
-            "imageID": STRING,
-            "lastPodEventTime": {"type": "string", "format": "date-time"},
-            "nodeName": STRING,
-            "providerID": STRING,
-        }
-    )
-
-
-def _nodeclaim_columns() -> list[dict[str, Any]]:
-    return [
-        _column("Type", r".metadata.labels.node\.kubernetes\.io/instance-type"),
-        _column("Capacity", r".metadata.labels.karpenter\.sh/capacity-type"),
-        _column("Zone", r".metadata.labels.topology\.kubernetes\.io/zone"),
-        _column("Node", ".status.nodeName"),
-        _state_column("Ready", "Ready"),
-        _column("Age", ".metadata.creationTimestamp", "date"),
-        _column("ID", ".status.providerID", priority=1),
-        _column("NodePool", r".metadata.labels.karpenter\.sh/nodepool", priority=1),
-    ]
-
-
-NODECLAIM_CRD = _crd(
-    "karpenter.sh",
-    "Cluster",
-    {
-        "categories": ["karpenter"],
-        "kind": "NodeClaim",
-        "listKind": "NodeClaimList",
-        "plural": "nodeclaims",
-        "singular": "nodeclaim",
-    },
-    [
-        {
-            "name": "v1",
-            "served": True,
-            "storage": True,
-            "additionalPrinterColumns": _nodeclaim_columns(),
-            "schema": {"openAPIV3Schema": _nodeclaim_schema()},
-            "subresources": {"status": {}},
-        }
-    ],
-)
 
 WORKSPACE_CRD = workspace_crd()
 CRDS = (WORKSPACE_CRD, NODECLAIM_CRD)
