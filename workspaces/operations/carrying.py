@@ -17,13 +17,16 @@ from workspaces.models import Operation
 from workspaces.operations import heartbeats, looking, states
 from workspaces.operations.looking import Unseen
 from workspaces.operations.states import Ending
+from workspaces.operations.turns import turns
 from workspaces.types import OperationKind, OperationStatus
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 1.0
 GIVE_UP_AFTER_S = 600.0  # since the first attempt
+PUT_OFF_S = 2.0
 UNAUTHORIZED = 401
+CROWDED = "Others wait for an answer of this cluster; this is sent when it answers."
 UNWRITTEN = "The end of this could not be written down yet."
 
 
@@ -33,6 +36,18 @@ class Superseded(Exception):
 
 def carry_out(operation_id: UUID) -> None:
     """Make one attempt. Harmless when called too often, at once, or for what is finished."""
+    queued = Operation.objects.filter(pk=operation_id, status=OperationStatus.QUEUED)
+    waiting = queued.select_related("cluster").first()
+    if waiting is None:
+        return
+    with turns.turn(waiting.cluster) as is_ours:
+        if is_ours:
+            _carry_out(operation_id)
+        else:
+            states.put_off(operation_id, after_s=PUT_OFF_S, error=CROWDED)
+
+
+def _carry_out(operation_id: UUID) -> None:
     operation = states.mark_running(operation_id, worker=f"{socket.gethostname()}:{os.getpid()}")
     if operation is None:
         return
@@ -42,11 +57,13 @@ def carry_out(operation_id: UUID) -> None:
         except Superseded:
             logger.warning("Operation %s was taken over before it was sent", operation.pk)
         except Unreachable as error:
+            turns.heard(operation.cluster, error)
             _try_again(operation, error)
         except Exception:  # the top of the task: a mistake of ours counts like a lost worker
             logger.exception("Operation %s stumbled", operation.pk)
             states.mark_lost(operation)
         else:
+            turns.heard(operation.cluster, None)
             _finish(operation, ending)
 
 

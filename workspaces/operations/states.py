@@ -111,6 +111,14 @@ def mark_queued(operation: Operation, *, after_s: float, error: str = "", detail
     return bool(back)
 
 
+def put_off(operation_id: UUID, *, after_s: float, error: str) -> bool:
+    """Leave it in the queue, though it is due; no attempt is counted."""
+    queued = Operation.objects.filter(is_due(), pk=operation_id, status=OperationStatus.QUEUED)
+    put = queued.update(not_before=from_now(after_s), dispatched_at=None, error=error)
+    feed.publish(topic(operation_id))
+    return bool(put)
+
+
 def mark_lost(operation: Operation) -> bool:
     """Its worker was lost: back into the queue. One that is suspected of killing workers is only looked after once more,
 
