@@ -306,3 +306,27 @@ def test_tuning_states_have_words():
     said = [judge("ready", status={"state": s}, objects=[]).headline for s in ("Running", "Failed")]
 
     assert said == ["The tuning job is running", "The tuning job failed"]
+
+
+def old_tuning(started, succeeded, reason="WorkspaceTuningJobStatusStarted"):
+    rows = (("JobStarted", started, reason), ("WorkspaceSucceeded", succeeded, "workspacePending"))
+    conditions = [
+        {"type": kind, "status": status, "reason": told, "message": ""}
+        for kind, status, told in rows
+        if status
+    ]
+    found = judge("ready", status={"state": "", "conditions": conditions}, objects=[])
+    return found.headline, found.phase
+
+
+def test_tuning_under_an_old_kaito_is_told_by_its_conditions():
+    """Found in the sandbox as 0.7: a job that had ended was on the way for ever."""
+    assert [
+        old_tuning("True", "False"),
+        old_tuning("True", "True"),
+        old_tuning("False", "False", "WorkspaceTuningJobStatusFailed"),
+    ] == [
+        ("The tuning job is running", Phase.ON_THE_WAY),
+        ("The tuning job has finished", Phase.READY),
+        ("The tuning job failed", Phase.FAILED),
+    ]

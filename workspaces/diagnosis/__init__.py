@@ -21,7 +21,7 @@ from workspaces.diagnosis.shapes import (
 )
 from workspaces.diagnosis.sightings import Sight
 from workspaces.diagnosis.stages import deletion_stages, deployment_stages
-from workspaces.types import Dependents, ParsedEvent, ParsedWorkspace, Phase
+from workspaces.types import Dependents, ParsedEvent, ParsedWorkspace, Phase, WorkspaceStatus
 
 __all__ = ["Action", "Cause", "Diagnosis", "Fix", "Progress", "Stage", "StageState", "diagnose"]
 
@@ -90,15 +90,30 @@ def _is_answering(seen: Sight) -> bool:
     """
     condition = seen.workspace.status.condition("InferenceReady")
     if not condition or not condition.is_true:
-        return seen.workspace.status.state == "Succeeded"
+        return _tuning_state(seen.workspace.status) == "Succeeded"
     return not seen.pods or any(p.is_ready for p in seen.pods)
+
+
+def _tuning_state(status: WorkspaceStatus) -> str:
+    """KAITO before 0.9 writes no state; there the conditions say it. Of serving, nothing.
+
+    https://github.com/kaito-project/kaito/blob/v0.7.0/pkg/workspace/controllers/workspace_controller.go
+    """
+    started, done = status.condition("JobStarted"), status.condition("WorkspaceSucceeded")
+    if status.state or started is None:
+        return status.state if status.state in TUNING_WORDS else ""
+    if started.reason == "WorkspaceTuningJobStatusFailed":
+        return "Failed"
+    if done and done.is_true:
+        return "Succeeded"
+    return "Running" if started.is_true else ""
 
 
 def _phase(seen: Sight, cause: Cause | None, is_answering: bool) -> Phase:
     status = seen.workspace.status
     if is_answering:
         return Phase.READY
-    if status.state == "Failed" or (cause and cause.is_blocking):
+    if _tuning_state(status) == "Failed" or (cause and cause.is_blocking):
         return Phase.FAILED
     ready = status.condition("InferenceReady")
     was_ready = status.state in ("Ready", "NotReady") or bool(ready and ready.is_true)
@@ -112,8 +127,9 @@ def _headline(
     stages: tuple[Stage, ...],
     progress: Progress,
 ) -> str:
-    if seen.workspace.status.state in TUNING_WORDS:
-        return TUNING_WORDS[seen.workspace.status.state]
+    tuning = _tuning_state(seen.workspace.status)
+    if tuning:
+        return TUNING_WORDS[tuning]
     if phase == Phase.READY:
         return cause.title if cause and cause.key == "benchmark" else "Answers prompts"
     if cause:
