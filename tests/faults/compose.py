@@ -62,10 +62,10 @@ def _filled(text: str, variables: Mapping[str, str]) -> str:
 
 def placed(words: tuple[str, ...], *, secrets: Path, changes: Mapping[str, str]) -> list[str]:
     """A command with this machine's paths; `changes` are pieces of it that a container would give."""
-    return [_placed(word, secrets, changes) for word in words]
+    return [placed_word(word, secrets=secrets, changes=changes) for word in words]
 
 
-def _placed(word: str, secrets: Path, changes: Mapping[str, str]) -> str:
+def placed_word(word: str, *, secrets: Path, changes: Mapping[str, str]) -> str:
     for old, new in {SECRETS: str(secrets), **changes}.items():
         word = word.replace(old, new)
     return word

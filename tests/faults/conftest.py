@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults import seeds
+from tests.faults.judging import assert_invariants, settle
 from tests.faults.stack import running
 
 
@@ -32,9 +33,10 @@ def stack(_shared_stack):
     yield stack
     stack.heal()
     try:
-        stack.assert_invariants()
+        assert_invariants(stack)
     finally:
         stack.clear()
+        settle(stack)
 
 
 @pytest.fixture

@@ -112,6 +112,21 @@ class Postgres:
     def count(self, query: str, *values: object) -> int:
         return next(iter(self.rows(query, *values)[0].values()))
 
+    def copy_user(self, of: str, name: str) -> None:
+        """Another person with the same rights and the same password."""
+        self.do(
+            "INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, email,"
+            " is_staff, is_active, date_joined) SELECT password, is_superuser, %s, '', '', '',"
+            " is_staff, true, now() FROM auth_user WHERE username = %s ON CONFLICT DO NOTHING",
+            *(name, of),
+        )
+
+    def has_all_of(self, primary: Postgres) -> bool:
+        """As a replica."""
+        [there] = primary.rows("SELECT pg_current_wal_lsn()::text AS lsn")
+        [here] = self.rows("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn AS ok", there["lsn"])
+        return bool(here["ok"])
+
     def dump(self) -> str:
         """Every row of every table, as text."""
         names = self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests.faults.browsing import MACHINE, NAMESPACE, PRESET
 from tests.faults.checker import Change, ClusterSnapshot, Sighting
 from tests.faults.processes import wait_until
 
@@ -141,6 +142,18 @@ class Truth:
 
     def objects(self) -> dict[str, Change]:
         return ClusterSnapshot(changes=list(self.changes)).objects
+
+    def make(self, name: str) -> None:
+        """As somebody with kubectl."""
+        manifest = {
+            "apiVersion": "kaito.sh/v1beta1",
+            "kind": "Workspace",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "resource": {"instanceType": MACHINE, "labelSelector": {"matchLabels": {"apps": name}}},
+            "inference": {"preset": {"name": PRESET}},
+        }
+        path = f"/apis/kaito.sh/v1beta1/namespaces/{NAMESPACE}/workspaces"
+        self._client.post(path, json=manifest).raise_for_status()
 
     def remove_all(self) -> None:
         for item in self._client.get(self.PATH).json()["items"]:

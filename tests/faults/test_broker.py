@@ -89,7 +89,7 @@ def test_broker_that_lost_its_last_writes_in_a_failover_loses_no_wish(stack, dor
             asked(stack, dora, QUEUED, f"failed-over-{seed.number}")
             stack.valkey.process.kill()
             replica.promote()
-            stack.use_valkey(replica)
+            stack.use(replica)
         with clock("the broker failed over, its last writes lost"):
             done = stack.wait_ended(*dora.accepted, limit_s=600)
 

@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 
+from tests.faults.building import WORKERS
 from tests.faults.processes import wait_until
-from tests.faults.stack import WORKERS
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -90,14 +90,14 @@ def test_failover_to_an_asynchronous_replica_leaves_a_whole_chain(stack, dora, c
     with stack.fault(), stack.second_postgres() as (replica, link):
         assert dora.deploy(f"{prefix}-0").status_code == 302
         stack.wait_ended(*dora.accepted)
-        wait_until(lambda: stack.replicated(replica))
+        wait_until(lambda: replica.has_all_of(stack.postgres))
         link.freeze()
         assert dora.deploy(f"{prefix}-1").status_code == 302
         lost = dora.accepted.pop()
         stack.postgres.crash()
         link.cut()
         replica.promote()
-        stack.use_postgres(replica)
+        stack.use(replica)
         with clock("PostgreSQL failed over to a replica: the web from its promotion"):
             wait_until(answers_again(dora), limit_s=RECOVERED_S)
         assert dora.deploy(f"{prefix}-2").status_code == 302

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from tests.faults.building import WORKERS
 from tests.faults.processes import wait_until
-from tests.faults.stack import WORKERS
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 
