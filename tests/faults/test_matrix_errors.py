@@ -45,8 +45,8 @@ def settled(ground, follower):
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
-        ({"status": 429, "reason": "TooManyRequests", "headers": {"Retry-After": "1"}}, "TooManyRequests"),
-        ({"status": 503, "reason": "ServiceUnavailable", "headers": {"Retry-After": "1"}}, "ServiceUnavailable"),
+        ({"status": 429, "reason": "TooManyRequests", "headers": {"Retry-After": "0.3"}}, "TooManyRequests"),
+        ({"status": 503, "reason": "ServiceUnavailable", "headers": {"Retry-After": "0.3"}}, "ServiceUnavailable"),
         ({"status": 500, "reason": "InternalError"}, "InternalError"),
         ({"status": 502, "body": "<html><h1>Bad Gateway</h1></html>"}, "HTTP502"),
     ],

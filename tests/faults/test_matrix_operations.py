@@ -24,7 +24,7 @@ from workspaces.operations import carrying
 from workspaces.operations.turns import Turns
 from workspaces.types import OperationKind, OperationStatus
 
-pytestmark = [pytest.mark.usefixtures("real_database"), *matrix.MARKS]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_database"), *matrix.MARKS]
 
 POSTS = {"method": "POST", "path": "/workspaces"}
 

@@ -26,7 +26,7 @@ from workspaces.watcher import following, pulse
 from workspaces.watcher.session import Session
 from workspaces.watcher.supervising import Supervisor
 
-pytestmark = [pytest.mark.usefixtures("real_database"), *matrix.MARKS]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_database"), *matrix.MARKS]
 
 WORKSPACE_PATHS = {"path": "/workspaces", "user": "system:serviceaccount:kaitoweb:kaitoweb"}
 
