@@ -60,6 +60,7 @@ bench: ## Measure, and print the tables of docs/performance.md
 screenshots: ## Take the pictures of README.md and docs/ from a running sandbox
 	@scripts/setup test
 	@$(PYTHON_IN_VENV) -m scripts.screenshots
+	@$(PYTHON_IN_VENV) -m scripts.fault_screenshots
 
 clean: ## Remove the sandbox's state; installed packages stay
 	@rm -rf .state

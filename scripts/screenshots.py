@@ -25,14 +25,14 @@ def main() -> None:
     with stacks.running(model="auto", speed=1) as stack, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         for name, (theme, address) in SHOTS.items():
-            page = _signed_in(browser, stack, theme)
+            page = signed_in(browser, stack, theme)
             page.goto(address)
             _shoot(page, name)
-        _playground(_signed_in(browser, stack, "light"))
+        _playground(signed_in(browser, stack, "light"))
         browser.close()
 
 
-def _signed_in(browser: Browser, stack: stacks.Stack, theme: str) -> Page:
+def signed_in(browser: Browser, stack: stacks.Stack, theme: str) -> Page:
     page = browser.new_page(
         base_url=stack.url, color_scheme=theme, viewport={"width": 1280, "height": 800}
     )

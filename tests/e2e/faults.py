@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import ROOT, Stack
 
 # What tells the processes of `manage.py up` from each other.
 MARKS = {
@@ -95,3 +99,23 @@ def without_database(stack: Stack) -> Iterator[None]:
     finally:
         path.rmdir()
         aside.rename(path)
+
+
+@contextlib.contextmanager
+def with_expired_token(stack: Stack) -> Iterator[None]:
+    """The cluster no longer knows the token that kaitoweb holds."""
+    good = stack.state / "sandbox" / "kubeconfig-kaitoweb"
+    bad = stack.state / "kubeconfig-expired"
+    bad.write_text(re.sub(r'"token": "[^"]+"', '"token": "expired"', good.read_text()))
+    _connect(stack, bad)
+    try:
+        yield
+    finally:
+        _connect(stack, good)
+
+
+def _connect(stack: Stack, kubeconfig: Path) -> None:
+    command = [sys.executable, "manage.py", "connect_cluster", "sandbox"]
+    command += ["--kubeconfig", str(kubeconfig), "--kind", "sandbox"]
+    env = os.environ | {"KAITOWEB_EMBEDDED": "1", "KAITOWEB_STATE": str(stack.state)}
+    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=60)
