@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 LOCK := .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-postgres test-slow test-e2e conformance check fmt lock bench screenshots clean
+.PHONY: help run test test-fast test-postgres test-slow test-e2e soak conformance check fmt lock bench screenshots clean
 
 help: ## Say what each word does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ test-postgres: ## The database's part of the tests, on PostgreSQL
 test-slow: ## The tests with real processes, clients and faults
 	@scripts/setup test
 	@scripts/test slow
+
+soak: ## Every fault for twenty seeds; KAITOWEB_SEED=7 for that one alone (hours; see docs/reliability.md)
+	@scripts/setup test
+	@KAITOWEB_SOAK=$${KAITOWEB_SOAK:-20} scripts/test soak
 
 test-e2e: ## The tests in a browser, against `manage.py up`
 	@scripts/setup test

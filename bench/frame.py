@@ -39,11 +39,11 @@ def production(*, speed: float = 100, **options: str) -> Iterator[Stack]:
 
 def admin(stack: Stack) -> httpx.Client:
     """Somebody with kubectl."""
-    headers = {"Authorization": f"Bearer {stack.admin_token}"}
+    headers = {"Authorization": f"Bearer {stack.sandbox.token}"}
     return httpx.Client(
-        base_url=stack.api_url,
+        base_url=stack.sandbox.url,
         headers=headers,
-        verify=stack.api_context,
+        verify=stack.sandbox.context,
         trust_env=False,
         timeout=30,
     )

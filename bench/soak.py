@@ -142,7 +142,7 @@ def _pids(stack: Stack) -> dict[str, int]:
     return ours | {
         "valkey": stack.valkey.process.pid,
         "postgres": stack.postgres.process.pid,
-        "sandbox": stack.sandbox.pid,
+        "sandbox": stack.sandbox.process.pid,
     }
 
 
@@ -169,6 +169,8 @@ def _slope(points: list[tuple[float, float]]) -> float:
 
 
 def _tell(run: Run, rate: float) -> None:
+    from tests.faults import judging
+
     minutes = run.age / 60
     title = f"Soak: {minutes:.0f} minutes, {run.count:,} changes, {run.wishes} wishes"
     rows = [_row(name, samples, run.age * WARM) for name, samples in run.memory.items()]
@@ -182,7 +184,7 @@ def _tell(run: Run, rate: float) -> None:
         [[*(ms(quantile(lags, q)) for q in (0.5, 0.95, 0.99)), ms(max(lags)), len(lags)]],
     )
     sys.stdout.flush()
-    run.stack.assert_invariants()
+    judging.assert_invariants(run.stack)
     print("\nInvariants I1 to I6 hold.")
 
 

@@ -27,12 +27,17 @@ def seeds(times: int = 1) -> list[Seed]:
     """`times` of them in `make test`."""
     if wanted := os.environ.get("KAITOWEB_SEED"):
         return [Seed(int(wanted))]
-    return [Seed(number) for number in range(max(times, soak_times()))]
+    return [Seed(number) for number in range(max(times, soak_times(), _bench_times()))]
 
 
 def soak_times() -> int:
     """How often each case is to run; 0 outside `make soak`."""
     return int(os.environ.get("KAITOWEB_SOAK") or 0)
+
+
+def _bench_times() -> int:
+    """Runs that are timed, without the long outages of a soak."""
+    return int(os.environ.get("KAITOWEB_RUNS") or 0)
 
 
 def is_soak() -> bool:
