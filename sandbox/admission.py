@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,31 +11,18 @@ from sandbox import crdchecks, decoding, kinds, metadata, rolechecks, schemas, s
 from sandbox.calls import Call
 from sandbox.cluster import AdmissionRequest
 from sandbox.definitions import is_condition_true
+from sandbox.kinds import defaults
 from sandbox.resources import (
-    CLUSTERROLEBINDINGS,
     CRDS,
     EVENTS,
     NAMESPACES,
-    NODES,
-    PODS,
-    PVCS,
-    ROLEBINDINGS,
-    SECRETS,
-    SERVICES,
     Resource,
 )
 from sandbox.status import Cause
 
 Object = dict[str, Any]
 
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
-
 UNNAMED = Resource(group="", version="", plural="", singular="", kind="")
-STATUS_KEPT = {NODES.key}  # a kubelet brings a node with its status
-SERVER_FIELDS = (
-    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
-    "managedFields", "resourceVersion", "selfLink",
-)  # fmt: skip
 
 
 def check_kind(call: Call, obj: Object) -> None:
@@ -93,17 +78,7 @@ def _other_kind(call: Call, obj: Object, kind: str) -> status.StatusError:
     )
 
 
-def prepare_new(call: Call, obj: Object) -> Object:
-    """An object that is to be created: what only the server sets is dropped, defaults are set."""
-    for name in SERVER_FIELDS:
-        obj["metadata"].pop(name, None)
-    if call.resource.has_status and call.resource.key not in STATUS_KEPT:
-        obj.pop("status", None)
-    defaults = DEFAULTS.get(call.resource.key)
-    return defaults(call, obj) if defaults else obj
-
-
-def fit_schema(call: Call, obj: Object, *, is_patch: bool = False) -> Object:
+def fit_schema(call: Call, obj: Object, *, is_patch: bool = False, is_new: bool = False) -> Object:
     """Prunes and defaults; unknown fields, and those that stand twice, are refused, warned of or
     ignored as asked.
 
@@ -122,6 +97,8 @@ def fit_schema(call: Call, obj: Object, *, is_patch: bool = False) -> Object:
         call.warnings += faults
     if call.resource.is_custom:
         schemas.set_defaults(obj, schema)
+    elif is_new:
+        defaults.fill(call.resource, obj)
     return obj
 
 
@@ -206,74 +183,6 @@ def _strict_error(call: Call, faults: list[str], patched: str) -> status.StatusE
     return status.bad_request(
         f'{kind} in version "{call.resource.version}" cannot be handled as a {kind}: {said}'
     )
-
-
-def _namespace_defaults(call: Call, obj: Object) -> Object:
-    labels = obj["metadata"].setdefault("labels", {})
-    labels["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
-    return obj | {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
-
-
-def _secret_defaults(call: Call, obj: Object) -> Object:
-    """`stringData` is write-only: it is folded into `data`."""
-    for text in (obj.get("data") or {}).values():
-        _check_base64(text)
-    plain = obj.pop("stringData", None) or {}
-    written = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
-    data = (obj.get("data") or {}) | written
-    return obj | {"type": obj.get("type") or "Opaque"} | ({"data": data} if data else {})
-
-
-def _check_base64(text: str) -> None:
-    wrong = _NOT_BASE64.search(text)
-    if wrong or len(text) % 4:
-        place = wrong.start() if wrong else len(text) - len(text) % 4
-        raise status.bad_request(
-            'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input '
-            f"byte {place}"
-        )
-
-
-def _service_defaults(call: Call, obj: Object) -> Object:
-    """Addresses come from the range 10.0.0.0/16, in the order of creation."""
-    spec = obj.setdefault("spec", {})
-    count = call.cluster.store.version
-    spec.setdefault("clusterIP", f"10.0.{count // 250 % 250}.{count % 250 + 1}")
-    for name, value in (("type", "ClusterIP"), ("sessionAffinity", "None")):
-        spec.setdefault(name, value)
-    for port in spec.get("ports", []):
-        port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port"))
-    return obj | {"status": {"loadBalancer": {}}}
-
-
-def _pod_defaults(call: Call, obj: Object) -> Object:
-    obj.setdefault("spec", {}).setdefault("restartPolicy", "Always")
-    return obj | {"status": {"phase": "Pending", "qosClass": "BestEffort"}}
-
-
-def _claim_defaults(call: Call, obj: Object) -> Object:
-    return obj | {"status": {"phase": "Pending"}}
-
-
-def _binding_defaults(call: Call, obj: Object) -> Object:
-    return rolechecks.set_defaults(obj)
-
-
-def _crd_defaults(call: Call, obj: Object) -> Object:
-    return crdchecks.set_defaults(obj)
-
-
-DEFAULTS = {
-    NAMESPACES.key: _namespace_defaults,
-    PODS.key: _pod_defaults,
-    PVCS.key: _claim_defaults,
-    SECRETS.key: _secret_defaults,
-    SERVICES.key: _service_defaults,
-    CRDS.key: _crd_defaults,
-    ROLEBINDINGS.key: _binding_defaults,
-    CLUSTERROLEBINDINGS.key: _binding_defaults,
-}
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, apply, kinds, options, status, writing
+from sandbox import admission, apply, kinds, options, preparing, status, writing
 from sandbox.answers import in_version, object_answer
 from sandbox.calls import Call, decode, read_body
 from sandbox.clock import rfc3339
@@ -75,7 +75,7 @@ def _first(call: Call, config: Object, shape: Shape, mine: Entry) -> web.Respons
         raise status.conflict(call.resource, call.name, why)
     writing.check_may_create(call)
     admission.check_place(call)
-    config = admission.prepare_new(call, config)
+    config = preparing.prepared(call, config)
     created = apply.first_apply(config, shape=shape, mine=mine)
     return object_answer(call, writing.created(call, created), 201)
 

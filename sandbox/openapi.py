@@ -17,7 +17,7 @@ from aiohttp import web
 from sandbox import kinds, status
 from sandbox.answers import json_answer
 from sandbox.kinds import core
-from sandbox.kinds.notation import Type, parse, schema_of
+from sandbox.kinds.notation import SCALARS, Type, parse, schema_of
 from sandbox.registry import Registry
 from sandbox.resources import SCALES, Resource
 
@@ -30,6 +30,10 @@ REFERENCE = "#/components/schemas/"
 META_TYPES = ("ObjectMeta", "OwnerReference", "LabelSelector", "LabelSelectorRequirement")
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 CORE = "io.k8s.api.core.v1"
+NAMED_SCALARS = {
+    "ios": ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "integer"),
+    "qty": ("io.k8s.apimachinery.pkg.api.resource.Quantity", "number"),
+}
 FOR_EVER = "public, immutable"
 
 
@@ -99,10 +103,19 @@ class Components:
         return base | {"properties": properties, "x-kubernetes-group-version-kind": [about]}
 
     def _refer(self, type_: str) -> Object:
+        if type_ in SCALARS:
+            return self._scalar(type_)
         name = f"{self._home(type_)}.{type_}"
         if name not in self.schemas:
             self.schemas[name] = {}  # before its own fields refer to it again
             self.schemas[name] = schema_of(kinds.types()[type_], self._refer)
+        return {"$ref": REFERENCE + name}
+
+    def _scalar(self, type_: str) -> Object:
+        if type_ not in NAMED_SCALARS:
+            return SCALARS[type_]
+        name, number = NAMED_SCALARS[type_]
+        self.schemas[name] = {"oneOf": [{"type": number}, {"type": "string"}]}
         return {"$ref": REFERENCE + name}
 
     def _home(self, type_: str) -> str:

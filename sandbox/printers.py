@@ -39,11 +39,12 @@ def _value(obj: Object, path: str, default: Json = "") -> Json:
     return default if here is None else here
 
 
-def _age_of(name: str, path: str) -> Column:
-    return Column(name, lambda obj, now: age(_value(obj, path, None), now))
+def _age_of(name: str, path: str, **rest: Any) -> Column:  # noqa: ANN401
+    return Column(name, lambda obj, now: age(_value(obj, path, None), now), **rest)
 
 
 AGE = _age_of("Age", "metadata.creationTimestamp")
+NAME = _at("Name", "metadata.name", format="name")
 
 
 def _pod_ready(pod: Object, now: datetime) -> str:
@@ -143,6 +144,12 @@ def _event_object(event: Object, now: datetime) -> str:
     return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
 
 
+def _event_source(event: Object, now: datetime) -> str:
+    source = event.get("source") or {}
+    component = source.get("component") or event.get("reportingComponent", "")
+    return ", ".join(filter(None, (component, source.get("host", ""))))
+
+
 def _event_seen(event: Object, now: datetime) -> str:
     last = event.get("lastTimestamp") or event.get("eventTime")
     return age(last or event["metadata"].get("creationTimestamp"), now)
@@ -220,9 +227,12 @@ PRINTERS: dict[Key, tuple[Column, ...]] = {
         _at("Type", "type"),
         _at("Reason", "reason"),
         Column("Object", _event_object),
+        _at("Subobject", "involvedObject.fieldPath", priority=1),
+        Column("Source", _event_source, priority=1),
         _at("Message", "message"),
-        _at("Source", "source.component", priority=1),
+        _age_of("First Seen", "firstTimestamp", priority=1),
         _at("Count", "count", 1, type="integer", priority=1),
+        _at("Name", "metadata.name", format="name", priority=1),
     ),
     ("", "secrets"): (
         _at("Type", "type", "Opaque"),
@@ -271,6 +281,7 @@ PRINTERS: dict[Key, tuple[Column, ...]] = {
         AGE,
         *WORKLOAD_WIDE,
     ),
+    ("coordination.k8s.io", "leases"): (_at("Holder", "spec.holderIdentity"), AGE),
     ("apps", "controllerrevisions"): (
         Column(
             "Controller",

@@ -1,11 +1,8 @@
-"""Reads the protobuf messages that kubectl insists on: access reviews, and what `kubectl create`
-makes of namespaces, config maps, secrets and service accounts.
+"""Reads the protobuf bodies that kubectl sends where it does not try JSON: what `kubectl create`
+makes, access reviews, token requests.
 
-`k8s\\0`, then runtime.Unknown, whose `raw` is the object. A number is kept as its digits.
+`k8s\\0`, then runtime.Unknown, whose `raw` is the object.
 https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/runtime/generated.proto
-https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/generated.proto
-https://github.com/kubernetes/api/blob/v0.36.3/core/v1/generated.proto
-https://github.com/kubernetes/api/blob/v0.36.3/authorization/v1/generated.proto
 """
 
 from __future__ import annotations
@@ -14,129 +11,110 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import status
+from sandbox import kinds, status
+from sandbox.kinds import numbers
+from sandbox.kinds.notation import Field
+from sandbox.shapes import Json
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\0"
+# Zero says something here; elsewhere it is what Go writes for "not set".
+MEANINGFUL = frozenset({"replicas", "gracePeriodSeconds", "completions", "parallelism"})
 
-RESOURCE_FIELDS = {
-    1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource", 7: "name",
-}  # fmt: skip
-PATH_FIELDS = {1: "path", 2: "verb"}
-METADATA_FIELDS = {1: "name", 2: "generateName", 3: "namespace"}
-METADATA_MAPS = {11: "labels", 12: "annotations"}
+Value = bytes | int
+Fields = dict[int, list[Value]]
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
     try:
         return _decoded(body)
-    except (IndexError, KeyError, UnicodeDecodeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, UnicodeDecodeError, ValueError) as error:
         raise status.bad_request(f"unable to decode the protobuf body: {error}") from error
+
+
+def reads(kind: str) -> bool:
+    return bool(numbers.of(kind))
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
     if not body.startswith(MAGIC):
         raise ValueError("it does not begin with k8s\\0")
     unknown = _fields(body[len(MAGIC) :])
-    type_meta = _last(unknown, 1)
-    kind = _text(_fields(type_meta), 2)
-    if kind not in DECODERS:
+    type_meta = _fields(_bytes(unknown[1][-1]))
+    version, kind = (_bytes(type_meta[number][-1]).decode() for number in (1, 2))
+    if not reads(kind):
         raise ValueError(f"no kind that is read here: {kind}")
-    raw = _fields(_last(unknown, 2))
-    about = {"apiVersion": _text(_fields(type_meta), 1), "kind": kind}
-    return about | {"metadata": _metadata(_fields(_last(raw, 1)))} | DECODERS[kind](raw)
+    about = {"apiVersion": version, "kind": kind, "metadata": {}}
+    return about | _struct(_bytes(unknown[2][-1]), kind)
 
 
-Fields = dict[int, list[bytes]]
+def _struct(message: bytes, type_: str) -> dict[str, Any]:
+    named, found = _named(type_), {}
+    for number, values in _fields(message).items():
+        field = named.get(number)
+        if field is None:
+            continue
+        value = _field(values, field.type)
+        if value not in ("", 0, [], {}) or (value == 0 and field.name in MEANINGFUL):
+            found[field.name] = value
+    return found
 
 
-def _metadata(fields: Fields) -> dict[str, Any]:
-    named = {name: _text(fields, number) for number, name in METADATA_FIELDS.items()}
-    maps = {name: _map(fields, number) for number, name in METADATA_MAPS.items()}
-    return {name: value for name, value in (named | maps).items() if value}
+def _named(type_: str) -> dict[int, Field]:
+    declared = {field.name: field for field in kinds.types()[type_].fields}
+    declared["metadata"] = Field("metadata", "ObjectMeta", False, False)
+    return {number: declared[name] for number, name in numbers.of(type_).items()}
 
 
-def _nothing_more(fields: Fields) -> dict[str, Any]:
-    return {}
+def _field(values: list[Value], type_: str) -> Json:
+    if type_[0] == "[":
+        inner = type_.strip("[]").partition("/")[0].rstrip("+")
+        return [_value(value, inner) for value in values]
+    if type_[0] == "{":
+        inner = type_.rstrip("!").strip("{}")
+        entries = [_fields(_bytes(value)) for value in values]
+        return {_text(entry[1][-1]): _value(entry.get(2, [b""])[-1], inner) for entry in entries}
+    return _value(values[-1], type_)
 
 
-def _config_map(fields: Fields) -> dict[str, Any]:
-    return {"data": _map(fields, 2)} | _binary(fields, 3, "binaryData")
+def _value(value: Value, type_: str) -> Json:
+    read = READERS.get(type_)
+    return read(value) if read else _struct(_bytes(value), type_)
 
 
-def _secret(fields: Fields) -> dict[str, Any]:
-    plain = {"type": _text(fields, 3)} if 3 in fields else {}
-    return plain | _binary(fields, 2, "data") | {"stringData": _map(fields, 4)}
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("a number where a message should be")
+    return value
 
 
-def _binary(fields: Fields, number: int, name: str) -> dict[str, Any]:
-    encoded = {key: base64.b64encode(value).decode() for key, value in _entries(fields, number)}
-    return {name: encoded} if encoded else {}
+def _text(value: Value) -> str:
+    return _bytes(value).decode()
 
 
-def _rules_spec(fields: Fields) -> dict[str, Any]:
-    return {"spec": {"namespace": _text(_fields(_last(fields, 2)), 1)}}
+def _number(value: Value) -> int:
+    if not isinstance(value, int):
+        raise TypeError("a message where a number should be")
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _access_spec(fields: Fields) -> dict[str, Any]:
-    spec = _fields(_last(fields, 2))
-    if 2 in spec:
-        return {"spec": {"nonResourceAttributes": _named(_last(spec, 2), PATH_FIELDS)}}
-    return {"spec": {"resourceAttributes": _named(_last(spec, 1), RESOURCE_FIELDS)}}
+def _int_or_string(value: Value) -> int | str:
+    """https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/util/intstr/generated.proto"""
+    fields = _fields(_bytes(value))
+    if fields.get(1, [0])[-1]:
+        return _text(fields.get(3, [b""])[-1])
+    return _number(fields.get(2, [0])[-1])
 
 
-def _other_access_spec(fields: Fields) -> dict[str, Any]:
-    spec = _fields(_last(fields, 2))
-    about = _access_spec(fields)["spec"]
-    groups = [group.decode() for group in spec.get(4, [])]
-    return {"spec": about | {"user": _text(spec, 3), "groups": groups}}
-
-
-def _token_spec(fields: Fields) -> dict[str, Any]:
-    spec = _fields(_last(fields, 2))
-    asked: dict[str, Any] = {"audiences": [each.decode() for each in spec.get(1, [])]}
-    if 4 in spec:
-        asked["expirationSeconds"] = int(_last(spec, 4))
-    return {"spec": asked}
-
-
-DECODERS: dict[str, Callable[[Fields], dict[str, Any]]] = {
-    "ConfigMap": _config_map,
-    "Namespace": _nothing_more,
-    "Secret": _secret,
-    "SelfSubjectAccessReview": _access_spec,
-    "SelfSubjectReview": _nothing_more,
-    "SelfSubjectRulesReview": _rules_spec,
-    "LocalSubjectAccessReview": _other_access_spec,
-    "ServiceAccount": _nothing_more,
-    "SubjectAccessReview": _other_access_spec,
-    "TokenRequest": _token_spec,
+READERS: dict[str, Callable[[Value], Json]] = {
+    "str": _text,
+    "int": _number,
+    "long": _number,
+    "bool": lambda value: bool(_number(value)),
+    "bytes": lambda value: base64.b64encode(_bytes(value)).decode(),
+    "qty": lambda value: _text(_fields(_bytes(value)).get(1, [b""])[-1]),
+    "ios": _int_or_string,
 }
-
-
-def _named(message: bytes, names: dict[int, str]) -> dict[str, str]:
-    return {
-        names[number]: _text(_fields(message), number)
-        for number in _fields(message)
-        if number in names
-    }
-
-
-def _text(fields: Fields, number: int) -> str:
-    return _last(fields, number).decode()
-
-
-def _last(fields: Fields, number: int) -> bytes:
-    return fields.get(number, [b""])[-1]
-
-
-def _map(fields: Fields, number: int) -> dict[str, str]:
-    return {key: value.decode() for key, value in _entries(fields, number)}
-
-
-def _entries(fields: Fields, number: int) -> list[tuple[str, bytes]]:
-    entries = [_fields(entry) for entry in fields.get(number, [])]
-    return [(_text(entry, 1), _last(entry, 2)) for entry in entries]
 
 
 def _fields(message: bytes) -> Fields:
@@ -146,7 +124,7 @@ def _fields(message: bytes) -> Fields:
         tag, position = _varint(message, position)
         if tag & 7 == 0:
             number, position = _varint(message, position)
-            found.setdefault(tag >> 3, []).append(b"%d" % number)
+            found.setdefault(tag >> 3, []).append(number)
             continue
         if tag & 7 != 2:
             raise ValueError(f"unexpected wire type {tag & 7}")

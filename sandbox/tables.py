@@ -13,7 +13,7 @@ import orjson
 
 from sandbox.durations import age
 from sandbox.jsonpath import first
-from sandbox.printers import PRINTERS, Column
+from sandbox.printers import NAME, PRINTERS, Column
 from sandbox.resources import Resource
 from sandbox.shapes import Json
 
@@ -50,11 +50,12 @@ def partial(obj: Object) -> Object:
 
 
 def columns_of(resource: Resource) -> list[Column]:
-    name = Column("Name", lambda obj, now: obj["metadata"]["name"], format="name")
     if resource.key in PRINTERS:
-        return [name, *PRINTERS[resource.key]]
+        columns = PRINTERS[resource.key]
+        named = any(column.format == "name" for column in columns)
+        return [*columns] if named else [NAME, *columns]
     custom = [_custom(column) for column in resource.columns]
-    return [name, *(custom or [AGE])]
+    return [NAME, *(custom or [AGE])]
 
 
 AGE = Column("Age", lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now))

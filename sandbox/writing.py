@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, changes, eventforms, options, protobuf, status
+from sandbox import admission, changes, eventforms, options, preparing, protobuf, status
 from sandbox.answers import in_version, object_answer
 from sandbox.auth import Attributes
 from sandbox.calls import Call, content_type, decode_object, read_body
@@ -106,7 +106,7 @@ def required(call: Call) -> Object:
 
 async def read_object(call: Call) -> Object:
     kind = content_type(call.request)
-    if kind == protobuf.MEDIA_TYPE and call.resource.kind in protobuf.DECODERS:
+    if kind == protobuf.MEDIA_TYPE and protobuf.reads(call.resource.kind):
         return protobuf.decode_object(await read_body(call.request))
     if kind not in BODY_TYPES[:2]:
         raise status.unsupported_media_type(BODY_TYPES)
@@ -122,11 +122,11 @@ def _create(call: Call, obj: Object) -> web.Response:
     if obj["metadata"].get("resourceVersion"):
         raise status.untyped("resourceVersion should not be set on objects to be created")
     admission.check_place(call)
-    return object_answer(call, created(call, admission.prepare_new(call, obj)), 201)
+    return object_answer(call, created(call, preparing.prepared(call, obj)), 201)
 
 
 def created(call: Call, obj: Object) -> Object:
-    obj = admission.fit_schema(call, obj)
+    obj = admission.fit_schema(call, obj, is_new=True)
     admission.check_object(call, obj, None)
     admission.call_webhooks(call, "CREATE", obj, None)
     return call.cluster.store.create(

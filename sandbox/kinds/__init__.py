@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sandbox.kinds import core, groups
-from sandbox.kinds.notation import Type, parse, schema_of
+from sandbox.kinds import asked, core, groups
+from sandbox.kinds.notation import SCALARS, Type, parse, schema_of
 from sandbox.resources import Key, Resource
 
 Schema = dict[str, Any]
@@ -20,7 +20,7 @@ EXCEPTIONS: dict[Key, str] = {("", "events"): "CoreEvent"}  # two kinds of this 
 
 @cache
 def types() -> dict[str, Type]:
-    return parse(core.TYPES) | parse(groups.TYPES)
+    return parse(core.TYPES) | parse(groups.TYPES) | parse(asked.TYPES)
 
 
 def schema(resource: Resource) -> Schema | None:
@@ -48,7 +48,7 @@ def metadata() -> Schema:
 
 
 def _whole(name: str) -> Schema:
-    found = built_in(name)
+    found = SCALARS.get(name) or built_in(name)
     if found is None:
         raise KeyError(name)
     return found

@@ -41,6 +41,11 @@ class Field:
     is_required: bool
     retains_keys: bool
 
+    @property
+    def inner(self) -> str:
+        """The type of what stands in a list or map; itself of anything else."""
+        return self.type.rstrip("!").strip("[]{}").partition("/")[0].rstrip("+")
+
 
 @dataclass(frozen=True, slots=True)
 class Type:
@@ -75,7 +80,8 @@ def _field(word: str) -> Field:
 
 
 def schema_of(type_: Type, refer: Refer) -> Schema:
-    """`refer(name)` gives the schema that stands for another type: itself, or a reference."""
+    """`refer(name)` gives the schema of a scalar or what stands for another type: it, or a
+    reference to it."""
     schema: Schema = {
         "type": "object",
         "properties": {field.name: _field_schema(field, refer) for field in type_.fields},
@@ -98,8 +104,6 @@ def _field_schema(field: Field, refer: Refer) -> Schema:
 
 
 def _schema(text: str, refer: Refer) -> Schema:
-    if text in SCALARS:
-        return SCALARS[text]
     if text[0] == "[":
         return _list_schema(text[1:-1], refer)
     if text[0] == "{":

@@ -3,10 +3,7 @@
 import pytest
 
 from sandbox.auth import KAITOWEB, kept_tokens
-from sandbox.protobuf import decode_object
 from tests.sandbox.widgets import WIDGETS_PATH
-
-REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
 def test_tokens_stay_the_same_over_restarts(tmp_path):
@@ -95,37 +92,3 @@ async def test_a_path_that_is_not_there_is_not_found(api, path):
 )  # fmt: skip
 async def test_outside_of_the_servers_own_groups_it_says_so_in_plain_text(api, path):
     assert await api.call("GET", path) == (404, "404 page not found\n")
-
-
-def field(number, value):
-    return bytes([number << 3 | 2, len(value)]) + value
-
-
-def test_protobuf_review_is_read():
-    attributes = field(2, b"create") + field(3, b"kaito.sh") + field(5, b"workspaces")
-    review = field(1, b"") + field(2, field(1, attributes)) + field(3, b"\x08\x00")
-    meta = field(1, b"authorization.k8s.io/v1") + field(2, b"SelfSubjectAccessReview")
-
-    assert decode_object(b"k8s\0" + field(1, meta) + field(2, review)) == {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "metadata": {},
-        "spec": {
-            "resourceAttributes": {
-                "verb": "create", "group": "kaito.sh", "resource": "workspaces",
-            }
-        },
-    }  # fmt: skip
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"k8s\0\x0a", b"k8s\0\x0d\x01"])
-async def test_broken_protobuf_is_a_bad_request(api, body):
-    code, status = await api.call(
-        "POST",
-        f"{REVIEWS}/selfsubjectaccessreviews",
-        body,
-        kind="application/vnd.kubernetes.protobuf",
-    )
-
-    assert (code, status["reason"]) == (400, "BadRequest")

@@ -3,8 +3,9 @@
 import pytest
 
 from sandbox import kinds
-from sandbox.kinds.notation import parse, schema_of
-from sandbox.resources import BUILT_IN
+from sandbox.kinds import defaults
+from sandbox.kinds.notation import SCALARS, parse, schema_of
+from sandbox.resources import BUILT_IN, PODS
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -28,7 +29,7 @@ A: x*:int items:[B/name,at]~ tags:[str+] map:{qty}! one:B
   more:any
 B!: name
 """
-    found = schema_of(parse(text)["A"], lambda name: {"ref": name})
+    found = schema_of(parse(text)["A"], lambda name: SCALARS.get(name, {"ref": name}))
 
     assert found == {
         "type": "object",
@@ -61,7 +62,7 @@ B!: name
             "more": {"x-kubernetes-preserve-unknown-fields": True},
         },
     }
-    assert schema_of(parse(text)["B"], str)["x-kubernetes-map-type"] == "atomic"
+    assert schema_of(parse(text)["B"], SCALARS.get)["x-kubernetes-map-type"] == "atomic"
 
 
 def test_what_is_no_field_is_told():
@@ -114,8 +115,42 @@ async def test_quantities_and_ports_are_numbers_or_strings(api):
 
     code, obj = await api.post(DEPLOYMENTS, deployment(template=template, paused=None))
 
-    assert (code, obj["spec"]["template"]["spec"]["containers"]) == (201, [container])
+    made = obj["spec"]["template"]["spec"]["containers"][0]
+    ports = [made[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
+    assert (code, made["resources"], ports) == (201, container["resources"], ["http", 80])
     assert "paused" not in obj["spec"]
+
+
+@pytest.mark.asyncio
+async def test_what_is_missing_is_filled_in_at_creation_and_is_nobodys(api):
+    body = deployment() | {"apiVersion": "apps/v1", "kind": "Deployment"}
+    body["spec"]["template"]["spec"]["containers"][0] |= {"image": "r/x:1", "ports": [
+        {"containerPort": 80}
+    ]}  # fmt: skip
+
+    _, obj = await api.apply(f"{DEPLOYMENTS}/d?fieldManager=m", body)
+
+    spec = obj["spec"]
+    assert (spec["replicas"], spec["strategy"]["rollingUpdate"]["maxSurge"]) == (1, "25%")
+    assert spec["template"]["spec"]["restartPolicy"] == "Always"
+    container = spec["template"]["spec"]["containers"][0]
+    assert (container["imagePullPolicy"], container["ports"][0]["protocol"]) == (
+        "IfNotPresent", "TCP",
+    )  # fmt: skip
+    assert "f:replicas" not in obj["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [("x", "Always"), ("x:latest", "Always"), ("host:5000/x", "Always"), ("x:1", "IfNotPresent"),
+     ("x@sha256:00", "IfNotPresent")],
+)  # fmt: skip
+def test_images_are_pulled_always_unless_pinned(image, policy):
+    pod = {"spec": {"containers": [{"name": "c", "image": image}]}}
+
+    defaults.fill(PODS, pod)
+
+    assert pod["spec"]["containers"][0]["imagePullPolicy"] == policy
 
 
 @pytest.mark.asyncio
@@ -164,3 +199,16 @@ async def test_the_status_is_not_for_whoever_creates(api):
     _, joined = await api.post("/api/v1/nodes", node)
 
     assert (made["status"]["phase"], joined["status"]["phase"]) == ("Pending", "Running")
+
+
+@pytest.mark.asyncio
+async def test_the_pods_of_a_job_are_labelled_with_its_name(api):
+    body = {"metadata": {"name": "j"}}
+    body["spec"] = {"template": {"spec": {"containers": [{"name": "c"}]}}}
+
+    _, obj = await api.post("/apis/batch/v1/namespaces/default/jobs", body)
+
+    assert obj["spec"]["template"]["metadata"]["labels"] == {
+        "batch.kubernetes.io/job-name": "j", "job-name": "j",
+    }  # fmt: skip
+    assert (obj["spec"]["backoffLimit"], obj["spec"]["completions"]) == (6, 1)

@@ -1,197 +1,209 @@
-"""The real kubectl and the official Python client take the sandbox for a cluster."""
+"""What kubectl shows of a sandbox with models in it: every form of get, describe, logs, explain."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
+import yaml
 
-from sandbox.resources import PODS
-from tests.sandbox.widgets import WIDGET_CRD, WIDGETS, widget
-from tests.servers import run_sandbox
+from tests.sandbox.kubectls import kubectl, pod_with_log, sandbox, space
+from tests.sandbox.widgets import WIDGETS, widget
 
-KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="kubectl is not installed")
+__all__ = ["kubectl", "sandbox", "space"]
 
-MANIFEST = json.dumps(widget(size=2, parts=[{"name": "a", "count": 1}]))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(30)]
-
-
-def prepare(cluster):
-    cluster.install_crd(WIDGET_CRD)
-    namespace = {"metadata": {"name": "default"}, "spec": {}, "status": {"phase": "Active"}}
-    cluster.store.create(cluster.registry.by_path("", "v1", "namespaces"), namespace, manager="k")
-    pod = {
-        "metadata": {"name": "p", "namespace": "default"},
-        "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "x"}]},
-        "status": {"phase": "Running", "podIP": "10.244.0.1"},
-    }
-    made = cluster.store.create(PODS, pod, manager="k")
-    cluster.logbook.append(made["metadata"]["uid"], "c", "hello")
+READY, PRESET = "qwen2-5-coder-7b", "qwen2.5-coder-7b-instruct"
+POD = f"{READY}-0"
+SYSTEM_NODE = "aks-system-28431907-vmss000000"
 
 
 @pytest.fixture
-def sandbox():
-    with run_sandbox(kaito=False, prepare=prepare, speed=50) as running:
-        yield running
+def team_a(kubectl):
+    return kubectl.in_("team-a")
 
 
-@pytest.fixture
-def kubectl(sandbox, tmp_path):
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(sandbox.kubeconfig("admin"))
-
-    def run(*args, stdin=None, fails=False):
-        done = subprocess.run(
-            [KUBECTL, f"--kubeconfig={kubeconfig}", f"--cache-dir={tmp_path}/cache", *args],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=4,
-        )
-        assert bool(done.returncode) is fails, done.stderr
-        return done.stderr if fails else done.stdout
-
-    return run
-
-
-@needs_kubectl
-def test_kubectl_applies_shows_changes_and_deletes(kubectl):
-    assert kubectl("apply", "-f", "-", stdin=MANIFEST) == "widget.example.com/w created\n"
-    assert kubectl("apply", "-f", "-", stdin=MANIFEST) == "widget.example.com/w unchanged\n"
-    changed = MANIFEST.replace('"size": 2', '"size": 3')
-    assert kubectl("apply", "-f", "-", stdin=changed) == "widget.example.com/w configured\n"
-    assert kubectl("get", "wd", "w", "-o", "jsonpath={.spec.size}") == "3"
-    assert kubectl("get", "wd").splitlines()[1].split()[:2] == ["w", "3"]
-    assert "Size:     3" in kubectl("describe", "wd", "w")
-    assert kubectl("label", "wd", "w", "a=b") == "widget.example.com/w labeled\n"
-    assert kubectl("annotate", "wd", "w", "a=b") == "widget.example.com/w annotated\n"
-    assert kubectl("delete", "wd", "w") == 'widget.example.com "w" deleted from default namespace\n'
-
-
-@needs_kubectl
-def test_kubectl_applies_on_the_server_side(kubectl):
-    applied = "widget.example.com/w serverside-applied\n"
-    assert kubectl("apply", "--server-side", "-f", "-", stdin=MANIFEST) == applied
-
-    taken = kubectl(
-        "apply", "--server-side", "--field-manager=bob", "-f", "-",
-        stdin=MANIFEST.replace('"size": 2', '"size": 3'), fails=True,
-    )  # fmt: skip
-
-    assert 'conflict with "kubectl": .spec.size' in taken
-
-
-@needs_kubectl
-def test_kubectl_says_what_is_wrong_with_a_manifest(kubectl):
-    misspelt = MANIFEST.replace('"size"', '"sise"')
-
-    said = kubectl("apply", "-f", "-", stdin=misspelt, fails=True)
-
-    assert 'strict decoding error: unknown field "spec.sise"' in said
-
-
-@needs_kubectl
-def test_kubectl_explains_and_lists_what_there_is(kubectl):
-    assert "size\t<integer> -required-" in kubectl("explain", "widget.spec")
-    assert kubectl("api-resources", "--api-group=example.com", "--no-headers").split()[:3] == [
-        "widgets", "wd", "example.com/v1",
-    ]  # fmt: skip
+def test_what_the_server_is_and_serves(kubectl):
     assert "Server Version: v1.36.3" in kubectl("version")
-    assert "pod/p" in kubectl("get", "all")
+    assert "control plane" in kubectl("cluster-info")
+    versions = kubectl("api-versions").split()
+    assert versions == sorted(versions)
+    assert {"v1", "apps/v1", "kaito.sh/v1beta1", "events.k8s.io/v1"} <= set(versions)
+    resources = kubectl.lines("api-resources", "--api-group=kaito.sh", "--no-headers")
+    assert resources[0] == ["workspaces", "wk,wks", "kaito.sh/v1beta1", "true", "Workspace"]
+    wide = kubectl.lines("api-resources", "--api-group=apps", "-o", "wide", "--no-headers")
+    assert wide[1][-2:] == [
+        "create,delete,deletecollection,get,list,patch,update,watch", "all",
+    ]  # fmt: skip
 
 
-@needs_kubectl
-def test_kubectl_creates_what_it_sends_as_protobuf(kubectl):
-    kubectl("create", "namespace", "team-b")
-    kubectl("create", "secret", "generic", "hf", "--from-literal=HF_TOKEN=x", "-n", "team-b")
-    kubectl("create", "configmap", "cm", "--from-literal=a=b", "-n", "team-b")
-    kubectl("create", "serviceaccount", "sa", "-n", "team-b")
+def test_get_prints_the_columns_of_the_kind(kubectl):
+    lines = kubectl.lines("get", "workspaces", "-A")
 
-    assert kubectl("get", "ns", "team-b", "-o", "jsonpath={.status.phase}") == "Active"
-    path = "jsonpath={.type} {.data}"
-    assert (
-        kubectl("get", "secret", "hf", "-n", "team-b", "-o", path) == 'Opaque {"HF_TOKEN":"eA=="}'
-    )
-    assert kubectl("get", "cm", "cm", "-n", "team-b", "-o", "jsonpath={.data}") == '{"a":"b"}'
+    assert lines[0][:3] == ["NAMESPACE", "NAME", "INSTANCE"]
+    assert ["team-a", READY] in [line[:2] for line in lines]
+    row = next(line for line in lines if line[1] == READY)
+    assert row[2:7] == ["Standard_NC24ads_A100_v4", "True", "True", "True", "1"]
 
 
-@needs_kubectl
-def test_kubectl_asks_for_rights(kubectl):
-    assert kubectl("auth", "can-i", "create", "widgets") == "yes\n"
-    assert "sandbox-admin" in kubectl("auth", "whoami")
+def test_get_by_short_name_category_and_several_kinds(team_a):
+    assert team_a("get", "wk", READY, "-o", "name") == f"workspace.kaito.sh/{READY}\n"
+    found = team_a("get", "all", "-o", "name").split()
+    assert {f"pod/{POD}", f"service/{READY}", f"statefulset.apps/{READY}"} <= {*found}
+    names = team_a("get", f"pod/{POD}", f"sts/{READY}", "-o", "name").split()
+    assert names == [f"pod/{POD}", f"statefulset.apps/{READY}"]
 
 
-@needs_kubectl
-def test_kubectl_reads_logs_and_deletes_a_pod(kubectl):
-    assert kubectl("logs", "p") == "hello\n"
-    assert kubectl("delete", "pod", "p") == 'pod "p" deleted from default namespace\n'
+@pytest.mark.parametrize("kind", ["workspace", "pod", "service", "statefulset"])
+def test_wide_has_more_columns(team_a, kind):
+    plain = team_a("get", kind).splitlines()[0].split()
+    wide = team_a("get", kind, "-o", "wide").splitlines()[0].split()
+
+    assert wide[: len(plain) - 1] == plain[: len(plain) - 1]
+    assert len(wide) >= len(plain)
 
 
-@needs_kubectl
-def test_kubectl_follows_logs_and_changes(sandbox, kubectl, tmp_path):
-    base = [KUBECTL, f"--kubeconfig={tmp_path}/kubeconfig", f"--cache-dir={tmp_path}/cache"]
-    uid = sandbox.call(lambda c: c.store.get(PODS, "default", "p"))["metadata"]["uid"]
-    logs = subprocess.Popen([*base, "logs", "-f", "p"], stdout=subprocess.PIPE, text=True)
-    watch = subprocess.Popen(
-        [*base, "get", "wd", "-w", "--no-headers"], stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    with logs, watch:
+def test_get_as_yaml_and_json(team_a):
+    from_yaml = yaml.safe_load(team_a("get", "wk", READY, "-o", "yaml"))
+    from_json = json.loads(team_a("get", "wk", READY, "-o", "json"))
+    listed = json.loads(team_a("get", "pods", "-o", "json"))
+
+    assert from_yaml == from_json
+    assert from_json["inference"]["preset"]["name"] == PRESET
+    assert "managedFields" not in from_json["metadata"]
+    assert (listed["kind"], listed["items"][0]["kind"]) == ("List", "Pod")
+    shown = json.loads(team_a("get", "wk", READY, "-o", "json", "--show-managed-fields"))
+    assert shown["metadata"]["managedFields"] != []
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("jsonpath={.status.state}", "Ready"),
+        ('jsonpath={.status.conditions[?(@.type=="InferenceReady")].status}', "True"),
+        ("go-template={{.inference.preset.name}}", PRESET),
+        ("custom-columns=N:.metadata.name,STATE:.status.state", f"N STATE {READY} Ready"),
+        ("name", f"workspace.kaito.sh/{READY}"),
+    ],
+)
+def test_get_prints_one_value(team_a, form, expected):
+    assert " ".join(team_a("get", "wk", READY, "-o", form).split()) == expected
+
+
+def test_get_selects_sorts_and_shows_labels(kubectl, team_a):
+    labelled = team_a("get", "pods", "-l", f"kaito.sh/workspace={READY}", "-o", "name")
+    running = kubectl(
+        "get", "pods", "-A", "--field-selector=status.phase=Running,metadata.namespace=kube-system",
+        "--sort-by=.metadata.name", "-o", "name",
+    ).split()  # fmt: skip
+    shown = team_a("get", "pod", POD, "--show-labels", "--no-headers")
+    columns = team_a.lines("get", "pod", POD, "-L", "kaito.sh/workspace", "--no-headers")
+
+    assert labelled == f"pod/{POD}\n"
+    assert [name.split("-")[0] for name in running] == ["pod/coredns", "pod/metrics"]
+    assert f"kaito.sh/workspace={READY}" in shown
+    assert columns[0][-1] == READY
+
+
+def test_get_of_what_is_not_there(team_a):
+    missing = team_a("get", "wk", "none", code=1)
+    unknown = team_a("get", "gadgets", code=1)
+
+    assert missing == 'Error from server (NotFound): workspaces.kaito.sh "none" not found\n'
+    assert unknown == 'error: the server doesn\'t have a resource type "gadgets"\n'
+    assert team_a("get", "wk", "none", "--ignore-not-found") == ""
+
+
+def test_get_follows_changes(sandbox, space):
+    watch = space.begun("get", "widgets", "-w", "--output-watch-events", "--no-headers")
+    with watch:
         try:
-            assert logs.stdout.readline() == "hello\n"
-            sandbox.call(lambda c: c.logbook.append(uid, "c", "more"))
-            assert logs.stdout.readline() == "more\n"
-            sandbox.call(lambda c: c.store.create(WIDGETS, widget(size=7), manager="k"))
-            assert watch.stdout.readline().split()[:2] == ["w", "7"]
+            obj = widget(size=7)
+            obj["metadata"]["namespace"] = space.namespace
+            sandbox.call(lambda cluster: cluster.store.create(WIDGETS, obj, manager="k"))
+            assert watch.stdout.readline().split()[:3] == ["ADDED", "w", "7"]
+            space("delete", "widget", "w")
+            assert watch.stdout.readline().split()[:2] == ["DELETED", "w"]
         finally:
-            logs.kill()
             watch.kill()
 
 
-@pytest.fixture
-def api_client(sandbox, tmp_path):
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(sandbox.kubeconfig("admin"))
-    with config.new_client_from_config(str(kubeconfig)) as made:
-        yield made
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (f"workspace/{READY}", ["Instance Type:  Standard_NC24ads_A100_v4", "WorkspaceSucceeded"]),
+        (f"pod/{POD}", [f"Controlled By:  StatefulSet/{READY}", "QoS Class:", "Restart Count:  0"]),
+        (f"service/{READY}", ["TargetPort:", "5000/TCP"]),
+        (f"statefulset/{READY}", ["1 desired | 1 total", "1 Running / 0 Waiting"]),
+        (f"node/{SYSTEM_NODE}", ["Container Runtime Version:  containerd", "Non-terminated Pods:"]),
+        ("namespace/team-a", ["Status:       Active"]),
+        (
+            "crd/workspaces.kaito.sh",
+            ["API Version:  apiextensions.k8s.io/v1", "customresourcecleanup"],
+        ),
+        ("clusterrole/kaitoweb", ["workspaces.kaito.sh", "[get list watch create update"]),
+    ],
+)
+def test_describe_tells_of_it(team_a, what, told):
+    said = team_a("describe", what)
+
+    assert [text for text in told if text not in said] == []
 
 
-def test_the_official_client_lists_applies_and_deletes(api_client):
-    api = client.CustomObjectsApi(api_client)
-    where = {"group": "example.com", "version": "v1", "namespace": "default", "plural": "widgets"}
-
-    api.create_namespaced_custom_object(**where, body=widget(size=2))
-    api.patch_namespaced_custom_object(
-        **where, name="w", body=widget(size=3), field_manager="kaitoweb", force=True,
-        _content_type="application/apply-patch+yaml",
-    )  # fmt: skip
-    listed = api.list_namespaced_custom_object(**where)
-    api.delete_namespaced_custom_object(**where, name="w")
-
-    assert [item["spec"]["size"] for item in listed["items"]] == [3]
-    with pytest.raises(ApiException) as caught:
-        api.get_namespaced_custom_object(**where, name="w")
-    assert caught.value.status == 404
+def test_describe_tells_of_its_events(kubectl):
+    assert "NodeClaimCreated" in kubectl("describe", "workspace", "llama-3-3-70b")
 
 
-def test_the_official_client_reads_built_in_kinds(api_client):
-    pods = client.CoreV1Api(api_client).list_namespaced_pod("default")
+def test_events_are_listed_both_ways(kubectl):
+    events = kubectl.lines("events", "--for", "workspace/llama-3-3-70b", "--no-headers")
+    got = kubectl.lines("get", "events", "--field-selector=involvedObject.name=llama-3-3-70b")
+    newer = kubectl.lines("get", "events.events.k8s.io", "--no-headers")
 
-    assert [pod.status.pod_ip for pod in pods.items] == ["10.244.0.1"]
+    assert {event[3] for event in events} == {"Workspace/llama-3-3-70b"}
+    assert got[0] == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    assert [line[2] for line in got[1:]] == [event[2] for event in events]
+    assert {event[2] for event in events} <= {line[2] for line in newer}
 
 
-def test_the_official_client_asks_for_rights(api_client):
-    attributes = client.V1ResourceAttributes(verb="create", group="kaito.sh", resource="workspaces")
-    body = client.V1SelfSubjectAccessReview(
-        spec=client.V1SelfSubjectAccessReviewSpec(resource_attributes=attributes)
+def test_logs_are_read_cut_and_those_before_a_restart(sandbox, space):
+    pod_with_log(sandbox, space.namespace, "one", "two", "three", before=["earlier"])
+
+    assert space("logs", "p") == "one\ntwo\nthree\n"
+    assert space("logs", "p", "--tail=1") == "three\n"
+    assert space("logs", "p", "--previous") == "earlier\n"
+    assert space("logs", "-l", "app=p", "--prefix") == "".join(
+        f"[pod/p/c] {line}\n" for line in ("one", "two", "three")
     )
+    stamped = space("logs", "p", "--timestamps", "--limit-bytes=4")
+    assert len(stamped) == 4
+    assert "container x is not valid for pod p" in space("logs", "p", "-c", "x", code=1)
 
-    answer = client.AuthorizationV1Api(api_client).create_self_subject_access_review(body)
 
-    assert answer.status.allowed is True
+def test_logs_are_followed(sandbox, space):
+    uid = pod_with_log(sandbox, space.namespace, "hello")
+    logs = space.begun("logs", "-f", "p")
+    with logs:
+        try:
+            assert logs.stdout.readline() == "hello\n"
+            sandbox.call(lambda cluster: cluster.logbook.append(uid, "c", "more"))
+            assert logs.stdout.readline() == "more\n"
+        finally:
+            logs.kill()
+
+
+def test_explain_walks_through_a_kind(kubectl):
+    fields = kubectl("explain", "workspace", "--recursive")
+    preset = kubectl("explain", "workspace.inference.preset")
+    container = kubectl("explain", "pod.spec.containers")
+    strategy = kubectl("explain", "deployments.spec.strategy.rollingUpdate")
+
+    assert "GROUP:      kaito.sh\nKIND:       Workspace\nVERSION:    v1beta1\n" in fields
+    assert "    preset\t<Object>\n" in fields
+    assert "FIELD: preset <Object>" in preset
+    assert "FIELD: containers <[]Container>" in container
+    assert "name\t<string> -required-" in container
+    assert "maxSurge\t<IntOrString>" in strategy
+
+
+def test_the_server_is_asked_raw(kubectl):
+    assert kubectl("get", "--raw", "/readyz") == "ok"
+    assert json.loads(kubectl("get", "--raw", "/api"))["versions"] == ["v1"]
