@@ -19,15 +19,15 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def _shared_stack():
+def shared_stack():
     with running() as stack:
         yield stack
 
 
 @pytest.fixture
-def stack(_shared_stack):
+def stack(shared_stack):
     """Healthy, with an empty cluster, an observer at the list, and judged when the case is over."""
-    stack = _shared_stack
+    stack = shared_stack
     stack.begin()
     stack.observe()
     yield stack

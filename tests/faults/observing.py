@@ -115,6 +115,7 @@ class Truth:
     """Every change of a workspace in the cluster, by an administrator's watch that goes past all wires."""
 
     PATH = "/apis/kaito.sh/v1beta1/workspaces"
+    PATH_OF_ONE = f"/apis/kaito.sh/v1beta1/namespaces/{NAMESPACE}/workspaces"
 
     def __init__(self, url: str, token: str, context: ssl.SSLContext) -> None:
         self.changes: list[Change] = []
@@ -152,8 +153,16 @@ class Truth:
             "resource": {"instanceType": MACHINE, "labelSelector": {"matchLabels": {"apps": name}}},
             "inference": {"preset": {"name": PRESET}},
         }
-        path = f"/apis/kaito.sh/v1beta1/namespaces/{NAMESPACE}/workspaces"
-        self._client.post(path, json=manifest).raise_for_status()
+        self._client.post(self.PATH_OF_ONE, json=manifest).raise_for_status()
+
+    def remove(self, name: str) -> None:
+        """As somebody with kubectl; nothing if there is none."""
+        self._client.delete(f"{self.PATH_OF_ONE}/{name}")
+
+    def label(self, name: str, value: str) -> None:
+        body = {"metadata": {"labels": {"changed": value}}}
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self._client.patch(f"{self.PATH_OF_ONE}/{name}", json=body, headers=headers)
 
     def remove_all(self) -> None:
         for item in self._client.get(self.PATH).json()["items"]:
