@@ -67,13 +67,13 @@ def test_run_asks_the_service_by_its_own_name_for_the_model(server, there):
 
 def test_run_measures_the_first_token_and_the_whole(server, there):
     words = [event(delta(content=w)) for w in "abcde"]
-    server.script("call", sse(*words, answer("f"), every_s=0.03))
+    server.script("call", sse(*words, answer("f"), every_s=0.1))
 
     numbers = run(there, Dialect.VLLM)[-1].numbers
 
-    assert numbers.first_token_ms < 100
-    assert 150 <= numbers.total_ms < 600
-    assert numbers.total_ms - numbers.first_token_ms >= 150
+    assert 0 < numbers.first_token_ms < numbers.total_ms
+    assert numbers.total_ms >= 500
+    assert numbers.total_ms - numbers.first_token_ms >= 250  # 500 but on a machine that stalls
     assert (numbers.tokens, numbers.is_counted) == (6, False)
 
 
