@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 
 from clusters.credentials import seal
@@ -164,6 +165,12 @@ class Field:
         self.wire.cut()
         yield
         self.wire.accept()
+
+    def admin(self) -> httpx.Client:
+        sandbox = self.sandbox
+        return httpx.Client(
+            base_url=sandbox.url, headers=sandbox.headers(), verify=sandbox.ssl_context
+        )
 
     def heal(self) -> None:
         self.knobs.reset()

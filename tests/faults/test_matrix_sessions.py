@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from clusters import leases, services
 from clusters.models import Cluster, ClusterKind, ClusterState, WatchLease
@@ -338,3 +338,51 @@ def test_watch_is_back_as_soon_as_the_server_is(ground):
             wait_state(running, ClusterState.UNREACHABLE)
             ground.create("b")
         wait_for(lambda: is_level(ground))
+
+
+def test_row13_definition_deleted_and_installed_again(ground):
+    """As an uninstalled KAITO: the cluster deletes the objects with their kind, and says so."""
+    ground.create("a")
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    with session(ground) as running, ground.admin() as admin:
+        settled(ground)
+        definition = admin.get(f"{path}/workspaces.kaito.sh").json()
+        assert admin.delete(f"{path}/workspaces.kaito.sh").status_code == 200
+        wait_state(running, ClusterState.KAITO_MISSING)
+        wait_for(lambda: rows() == {})
+
+        metadata = {"name": "workspaces.kaito.sh"}
+        made = admin.post(path, json={**definition, "metadata": metadata})
+        assert made.status_code == 201
+        wait_state(running, ClusterState.OK)
+        ground.create("b")
+        wait_for(lambda: is_level(ground))
+
+
+@pytest.mark.timeout(200)
+def test_five_thousand_rows_survive_an_expired_version(ground, record_property):
+    """F14: a relist of all; the rows never look fewer than they are. Its seconds are measured in bench/."""
+    names = [f"w{number}" for number in range(5000)]
+    ground.create(*names)
+    with session(ground):
+        wait_for(lambda: len(rows()) == 5000, limit_s=100)
+        fewest, over = [5000], threading.Event()
+        counting = threading.Thread(target=_count, args=(fewest, over))
+        with ground.away():
+            ground.delete(*names[:5])
+            ground.create("x", "y")
+            ground.knobs.compact()
+            counting.start()
+        began = time.monotonic()
+        wait_for(lambda: is_level(ground))
+        record_property("relist_s", time.monotonic() - began)
+        print(f"relisted 5,000 in {time.monotonic() - began:.1f} s")
+        over.set()
+        counting.join()
+    assert min(fewest) >= 4995
+
+
+def _count(fewest, over):
+    while not over.wait(0.05):
+        fewest.append(len(rows()))
+    connection.close()
