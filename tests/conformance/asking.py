@@ -123,10 +123,14 @@ class Events:
         found = self.take(count)
         return [(event["type"], event["object"]["metadata"].get("name", "")) for event in found]
 
-    def rest(self) -> list[Object]:
+    def __iter__(self) -> Iterator[Object]:
         """Until the server ends the stream."""
-        text = self._waiting + b"".join(self._chunks)
-        return [json.loads(line) for line in text.splitlines()]
+        with contextlib.suppress(StopIteration):
+            while True:
+                yield self.next()
+
+    def rest(self) -> list[Object]:
+        return list(self)
 
 
 @contextlib.contextmanager
