@@ -31,7 +31,7 @@ LOST = "-"  # yielded when it does not hear, at each failed attempt
 
 def publish(*topics: str) -> None:
     """Announce `topics`. Call it after the commit. Drops the announcement while the broker is away."""
-    if not topics or time.monotonic() < _Quiet.until:
+    if not topics or is_away():
         return
     try:
         with _publisher(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
@@ -39,8 +39,17 @@ def publish(*topics: str) -> None:
                 pipeline.publish(PREFIX + topic, "1")
             pipeline.execute()
     except redis.RedisError as error:
-        _Quiet.until = time.monotonic() + PAUSE_S
+        note_away()
         logger.warning("Not announced, pages will find out by polling: %s", error)
+
+
+def is_away() -> bool:
+    """Whether the broker failed somebody of this process a moment ago: who has something for it need not wait as well."""
+    return time.monotonic() < _Quiet.until
+
+
+def note_away() -> None:
+    _Quiet.until = time.monotonic() + PAUSE_S
 
 
 async def listen(topics: list[str]) -> AsyncIterator[str]:
@@ -107,7 +116,7 @@ class _Asked:
 
 
 class _Quiet:
-    """Until when (monotonic) this process does not try to publish."""
+    """Until when (monotonic) this process does not speak to the broker."""
 
     until = 0.0
 

@@ -15,7 +15,7 @@ from clusters.models import Cluster
 from kaitoweb.celery import app, broker_url
 from tests.workspaces import builders, memory
 from tests.workspaces.builders import SPEC
-from workspaces import operations, services
+from workspaces import feed, operations, services
 from workspaces.models import Operation
 from workspaces.operations import heartbeats, states, sweeping
 from workspaces.operations.states import Ending
@@ -553,3 +553,14 @@ def test_dispatch_without_a_broker_gives_up_at_once(broker, wish, tmp_path, capl
 
     assert time.monotonic() - started < 1
     assert caplog.records[-1].message.startswith("Not dispatched, the sweep will try again")
+
+
+def test_dispatch_leaves_a_broker_alone_that_has_just_failed(broker, wish, tmp_path):
+    app.conf.broker_url = broker_url(f"unix://{tmp_path}/nobody.sock")
+    operations.dispatch(wish.pk)
+    app.conf.broker_url = broker_url(broker.url)
+
+    assert (operations.dispatch(wish.pk), broker.client.llen("kaitoweb:kaitoweb")) == (False, 0)
+
+    feed._Quiet.until = 0.0
+    assert (operations.dispatch(wish.pk), broker.client.llen("kaitoweb:kaitoweb")) == (True, 1)

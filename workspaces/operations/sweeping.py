@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from kombu.exceptions import KombuError
 from redis import RedisError
 
+from workspaces import feed
 from workspaces.models import Operation
 from workspaces.operations import states
 from workspaces.types import OperationStatus
@@ -32,6 +33,8 @@ PUBLISHING = {
 
 def dispatch(*operation_ids: UUID) -> bool:
     """Wake workers for these operations; False, and no harm done, when the broker is away."""
+    if feed.is_away():
+        return False
     try:
         with current_app.connection_for_write() as broker:
             broker.transport_options = {**broker.transport_options, **PUBLISHING}
@@ -40,6 +43,7 @@ def dispatch(*operation_ids: UUID) -> bool:
                     TASK, args=[str(operation_id)], connection=broker, retry=False
                 )
     except (KombuError, RedisError, OSError) as error:
+        feed.note_away()
         logger.warning("Not dispatched, the sweep will try again: %s", error)
         return False
     return True
