@@ -23,6 +23,13 @@ TAKEOVER = timedelta(seconds=15)
 PULSE = "pulse"  # of the streams the plain question whether the API server is there
 SAID_LIMIT = 300  # characters
 FOLLOWED = tuple(need for need in NEEDS if "watch" in need.verbs)
+# What pages are for: the right that it needs, and how it is called in a sentence.
+DEEDS = {
+    "deploy": ("workspaces", "create", "create workspaces"),
+    "delete": ("workspaces", "delete", "delete workspaces"),
+    "prompt": ("services/proxy", "create", "prompt models"),
+    "logs": ("pods/log", "get", "read logs"),
+}
 _ROLE_NAME_LIMIT = 63
 _BINDING = """---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -73,6 +80,20 @@ def troubles_of(cluster: Cluster, *, now: datetime) -> tuple[Trouble, ...]:
     """At most one that makes everything old, or else what concerns single kinds of objects."""
     main = _main(cluster, now)
     return (main,) if main else tuple(_partial(cluster))
+
+
+def lacking(cluster: Cluster, deed: str) -> Trouble | None:
+    """Why what a page is for cannot be done there, as far as the cluster has said what it allows; `deed` is of DEEDS."""
+    resource, verb, purpose = DEEDS[deed]
+    known = cluster.capabilities.get("rights", ())
+    denied = [Right(**r) for r in known if r["resource"] == resource and r["allowed"] is False]
+    is_narrow = bool(
+        _stream(cluster, WORKSPACES.plural).namespaces
+    )  # asked was for the whole cluster
+    if is_narrow or not any(right.verb == verb for right in denied):
+        return None
+    rule = rule_for(cluster, denied)
+    return told(TroubleKind.LACKING, cluster.name, purposes=(purpose,), remedy=rule)
 
 
 def as_of(cluster: Cluster, *, now: datetime) -> datetime | None:

@@ -42,14 +42,14 @@ class TroubleKind(StrEnum):
     BEHIND = "behind"
     NARROW = "narrow"
     POLLED = "polled"
+    LACKING = "lacking"
     QUEUE = "queue"
 
     @property
     def makes_old(self) -> bool:
         """Whether the workspaces of the cluster are shown as they were, not as they are."""
-        return (
-            self not in (self.NEW, self.PARTIAL, self.BEHIND, self.QUEUE) and not self.is_standing
-        )
+        calm = (self.NEW, self.PARTIAL, self.BEHIND, self.QUEUE, self.LACKING)
+        return self not in calm and not self.is_standing
 
     @property
     def is_standing(self) -> bool:
@@ -205,6 +205,15 @@ _WORDS = {
         word="Connected, polling",
         title="Changes of {plurals} in {cluster} appear some seconds late",
         text="kaitoweb may list them, but not watch them, so it asks for all of them every ten seconds or so. An administrator of the cluster can spare both sides that by the rule below.",
+        remedy_label="The rule that is missing",
+        remedy_hint="kubectl apply -f takes it as it is",
+    ),
+    TroubleKind.LACKING: Trouble(
+        kind=TroubleKind.LACKING,
+        icon="lock",
+        word="Right missing",
+        title="kaitoweb may not {purposes} in {cluster}",
+        text="The cluster does not allow it everywhere; in single namespaces it still may. An administrator of the cluster applies the rule below. kaitoweb looks again every ten minutes, or at once when an administrator tests the connection on the page Clusters.",
         remedy_label="The rule that is missing",
         remedy_hint="kubectl apply -f takes it as it is",
     ),

@@ -22,7 +22,7 @@ from accounts.people import may_administer
 from accounts.types import HtmxHttpRequest
 from clusters import queries
 from clusters.models import Cluster
-from clusters.troubles import as_of, troubles_of
+from clusters.troubles import DEEDS, as_of, lacking, troubles_of
 from clusters.wording import QUEUE_DOWN, Trouble
 from workspaces import feed
 
@@ -33,7 +33,7 @@ FLAGS = ("wishes", "quiet", "one")
 class Banner:
     """`place` is the cluster that the page is about, empty for all; `wishes` whether something is asked for there;
 
-    `quiet` where the page itself says what is wrong, and only the badge is told; `one` where it is about one workspace.
+    `quiet` where the page itself says what is wrong, and only the badge is told; `one` where it is about one workspace; `deed` is what it is for, one of DEEDS.
     """
 
     troubles: tuple[Trouble, ...]
@@ -41,6 +41,7 @@ class Banner:
     wishes: bool
     quiet: bool
     one: bool
+    deed: str
     old: tuple[tuple[str, datetime], ...]  # clusters that are not up to date, and since when
 
     @property
@@ -54,7 +55,7 @@ class Banner:
 
     @property
     def url(self) -> str:
-        asked = {"cluster": self.place, "seen": self.digest}
+        asked = {"cluster": self.place, "seen": self.digest, "deed": self.deed}
         asked |= {flag: "1" for flag in FLAGS if getattr(self, flag)}
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"{reverse('troubles')}?{query}"
@@ -78,6 +79,7 @@ def banner(
     wishes: bool = False,
     quiet: bool = False,
     one: bool = False,
+    deed: str = "",
 ) -> Banner:
     now = timezone.now()
     chosen = [c for c in clusters if not place or c.name == place]
@@ -87,6 +89,8 @@ def banner(
         for trouble in troubles_of(cluster, now=now)
         if not (quiet or (one and trouble.kind.is_standing))
     ]
+    if deed and len(chosen) == 1 and (missing := lacking(chosen[0], deed)):
+        troubles.append(missing)
     queue = [QUEUE_DOWN] if wishes and not feed.answers() else []
     old = ((c.name, as_of(c, now=now)) for c in chosen)
     return Banner(
@@ -95,6 +99,7 @@ def banner(
         wishes=wishes,
         quiet=quiet,
         one=one,
+        deed=deed,
         old=tuple((name, since) for name, since in old if since),
     )
 
@@ -102,10 +107,11 @@ def banner(
 @login_required
 @require_safe
 def troubles(request: HtmxHttpRequest) -> HttpResponse:
-    place = request.GET.get("cluster", "")[:63]
+    deed = request.GET.get("deed", "")
     found = banner(
         list(queries.watched_clusters(request.user)),
-        place=place,
+        place=request.GET.get("cluster", "")[:63],
+        deed=deed if deed in DEEDS else "",
         **{flag: request.GET.get(flag) == "1" for flag in FLAGS},
     )
     if found.digest == request.GET.get("seen"):

@@ -75,9 +75,9 @@ def silent(idle_s: float) -> InferenceError:
 def from_exception(error: httpx.HTTPError, *, has_begun: bool, idle_s: float) -> InferenceError:
     if isinstance(error, httpx.ReadTimeout):
         return silent(idle_s)
-    if has_begun:
-        return cut_short(str(error))
     found = translate(error)
+    if has_begun:
+        return cut_short(found.detail)
     return InferenceError("no-connection", found.message, found.detail)
 
 

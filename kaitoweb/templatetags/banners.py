@@ -12,7 +12,9 @@ register = template.Library()
 
 
 @register.inclusion_tag("includes/_banner.html", takes_context=True)
-def troubles(context: template.Context, place: str | None = None, **flags: bool) -> dict[str, Any]:
+def troubles(
+    context: template.Context, place: str | None = None, *, deed: str = "", **flags: bool
+) -> dict[str, Any]:
     """`place` names the cluster; without it that of the page's address or filter. For the flags see Banner.
 
     Nothing for who is not signed in.
@@ -22,6 +24,6 @@ def troubles(context: template.Context, place: str | None = None, **flags: bool)
         return {}
     where = context["scope"].cluster if place is None else place
     return {
-        "banner": banner(clusters, place=where, **flags),
+        "banner": banner(clusters, place=where, deed=deed, **flags),
         "person_may_administer": context["person_may_administer"],
     }

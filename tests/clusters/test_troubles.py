@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from clusters import wording
 from clusters.models import Cluster, WatchLease
-from clusters.troubles import as_of, missing_rule, troubles_of
+from clusters.troubles import DEEDS, as_of, lacking, missing_rule, troubles_of
 from clusters.wording import TroubleKind
 
 NOW = datetime(2026, 3, 1, 12, 10, tzinfo=UTC)
@@ -187,6 +187,39 @@ def test_what_may_be_listed_but_not_watched_is_late():
     made = cluster(streams={"jobs": {"state": "ok", "polling": True}})
 
     assert only(made).title == "Changes of jobs in prod appear some seconds late"
+
+
+def rights(resource, *denied):
+    common = {"resource": resource, "group": "", "purpose": ""}
+    return [{"verb": verb, "allowed": False, **common} for verb in denied]
+
+
+@pytest.mark.parametrize(
+    ("deed", "words"),
+    [
+        ("deploy", "kaitoweb may not create workspaces in prod"),
+        ("prompt", "kaitoweb may not prompt models in prod"),
+        ("logs", "kaitoweb may not read logs in prod"),
+    ],
+)
+def test_what_a_page_is_for_may_lack_a_right(deed, words):
+    resource, verb, _ = DEEDS[deed]
+    made = cluster(capabilities={"rights": rights(resource, verb)})
+
+    trouble = lacking(made, deed)
+
+    assert (trouble.title, trouble.kind.makes_old) == (words, False)
+    assert f'resources: ["{resource}"]\n  verbs: ["{verb}"]' in trouble.remedy
+    assert [other for other in DEEDS if lacking(made, other)] == [deed]
+
+
+def test_a_right_is_not_missed_where_the_cluster_did_not_say_or_gives_it_by_namespace():
+    narrow = {"workspaces": {"state": "ok", "namespaces": ["a"]}}
+    denied = {"rights": rights("workspaces", "create")}
+
+    assert lacking(cluster(), "deploy") is None
+    assert lacking(cluster(capabilities=denied), "delete") is None
+    assert lacking(cluster(capabilities=denied, streams=narrow), "deploy") is None
 
 
 def test_streams_are_plain_json():

@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts import people
-from clusters.troubles import as_of, troubles_of
+from clusters.troubles import as_of, lacking, troubles_of
 from clusters.wording import Trouble
 from workspaces import manifests
 from workspaces.diagnosis import Action, Diagnosis, Fix, Progress, StageState
@@ -309,6 +309,11 @@ class WorkspacePage:
         path = reverse("workspaces:logs", args=[row.cluster.name, row.namespace, row.name])
         previous = {"previous": "1"} if self.log_previous else {}
         return self._address(path, pod=source.pod, container=source.container, **previous)
+
+    @property
+    def log_trouble(self) -> Trouble | None:
+        """That kaitoweb may not read logs there."""
+        return None if self.is_gone else lacking(self.row.cluster, "logs")
 
     @property
     def conditions(self) -> tuple[tabs.ConditionRow, ...]:
