@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from tests.deploy import dockerfile
 from tests.faults import compose
 from tests.faults.brokers import Valkey
+from tests.faults.building import free_port
 from tests.faults.databases import PASSWORD, Postgres
 from tests.faults.processes import Process, wait_until
 
@@ -118,12 +118,6 @@ def powerless():
     if os.getuid() != 0:
         return ()
     return ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
