@@ -26,21 +26,21 @@ from clusters.troubles import DEEDS, as_of, lacking, troubles_of
 from clusters.wording import QUEUE_DOWN, Trouble
 from workspaces import feed
 
-FLAGS = ("wishes", "quiet", "one")
+FLAGS = ("wishes", "quiet", "single")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
     """`place` is the cluster that the page is about, empty for all; `wishes` whether something is asked for there;
 
-    `quiet` where the page itself says what is wrong, and only the badge is told; `one` where it is about one workspace; `deed` is what it is for, one of DEEDS.
+    `quiet` where the page itself says what is wrong, and only the badge is told; `single` where it is about one workspace; `deed` is what it is for, one of DEEDS.
     """
 
     troubles: tuple[Trouble, ...]
     place: str
     wishes: bool
     quiet: bool
-    one: bool
+    single: bool
     deed: str
     old: tuple[tuple[str, datetime], ...]  # clusters that are not up to date, and since when
 
@@ -78,7 +78,7 @@ def banner(
     place: str,
     wishes: bool = False,
     quiet: bool = False,
-    one: bool = False,
+    single: bool = False,
     deed: str = "",
 ) -> Banner:
     now = timezone.now()
@@ -87,7 +87,7 @@ def banner(
         trouble
         for cluster in chosen
         for trouble in troubles_of(cluster, now=now)
-        if not (quiet or (one and trouble.kind.is_standing))
+        if not (quiet or (single and trouble.kind.is_standing))
     ]
     if deed and len(chosen) == 1 and (missing := lacking(chosen[0], deed)):
         troubles.append(missing)
@@ -98,7 +98,7 @@ def banner(
         place=place,
         wishes=wishes,
         quiet=quiet,
-        one=one,
+        single=single,
         deed=deed,
         old=tuple((name, since) for name, since in old if since),
     )

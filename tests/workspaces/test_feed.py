@@ -97,3 +97,18 @@ async def test_publish_resumes_after_the_pause(valkey, monkeypatch):
         feed.publish("kept")
 
         assert await next_of(stream) == "kept"
+
+
+async def test_whether_the_broker_answers_is_asked_now_and_then(valkey, monkeypatch, settings):
+    monkeypatch.setattr(feed._Asked, "again_at", 0.0)
+    assert feed.answers()
+
+    settings.REDIS_URL = "unix:///nonexistent.sock"
+
+    assert feed.answers()  # asked a moment ago
+    monkeypatch.setattr(feed._Asked, "again_at", 0.0)
+    assert not feed.answers()
+    settings.REDIS_URL = valkey.url
+    assert not feed.answers()
+    monkeypatch.setattr(feed._Asked, "again_at", 0.0)
+    assert feed.answers()
