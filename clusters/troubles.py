@@ -16,7 +16,7 @@ from clusters.probing import NEEDS, Need, Right, cluster_role
 from clusters.targets import WORKSPACES
 from clusters.wording import Trouble, TroubleKind, told
 
-# The pulse goes every 10 s and may take as long: who was not heard for so long is not quiet but gone.
+# The pulse goes every 3 s and may take 10: who was not heard for so long is not quiet but gone.
 SILENCE = timedelta(seconds=60)
 # A lease ends after 9 s, and another worker looks every second.
 TAKEOVER = timedelta(seconds=15)

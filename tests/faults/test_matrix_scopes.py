@@ -18,7 +18,7 @@ from tests.faults import matrix
 from tests.faults.matrix import QUICK, kind_of, running_field, wait_for, workspace
 from tests.workspaces.conftest import _template, real_database  # noqa: F401 - fixtures
 from workspaces.models import Workspace
-from workspaces.watcher import following, pulse
+from workspaces.watcher import errands, following, pulse
 from workspaces.watcher.session import Session
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_database"), *matrix.MARKS]
@@ -45,7 +45,7 @@ def _add_teams(cluster):
 def ground(_shared, monkeypatch):
     monkeypatch.setattr("workspaces.feed.publish", lambda *topics: None)
     monkeypatch.setattr(pulse, "PULSE_S", 0.1)
-    monkeypatch.setattr(pulse, "SLOW_S", 0.1)
+    monkeypatch.setattr(errands, "ERRANDS_S", 0.1)
     monkeypatch.setattr(following, "SCOPE_S", 0.1)
     _shared.heal()
     return _shared

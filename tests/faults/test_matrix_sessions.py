@@ -147,7 +147,7 @@ def test_row11_rejected_credentials_are_told_and_new_ones_tried_at_once(ground):
 def test_row12_right_lost_and_found_again(ground):
     """Noticed by the pulse although the watch that is open goes on; rows are kept; no restart is needed."""
     ground.create("a", "b")
-    with session(ground, timing=replace(QUICK, denied_s=60)) as running:
+    with session(ground, timing=replace(QUICK, denied_s=60, idle_s=60)) as running:
         settled(ground)
         wait_state(running, ClusterState.OK)
         ground.knobs.fail(403, reason="Forbidden", message="No.", match=WORKSPACE_PATHS)

@@ -181,7 +181,7 @@ def test_supervisor_stops_although_the_cluster_is_silent(real_database, sandbox,
         Cluster.objects.update(endpoint=f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
         supervisor = Supervisor()
         supervisor.start()
-        wait_until(lambda: len(watch_threads()) == len(session.TARGETS) + 1 + 1)
+        wait_until(lambda: len(watch_threads()) == len(session.TARGETS) + 2 + 1)
         time.sleep(0.2)
         began = time.monotonic()
 

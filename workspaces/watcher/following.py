@@ -89,14 +89,20 @@ class Follower:
         try:
             while not context.stop.is_set() and not self._sees_all():
                 allowed = self._allowed()
-                context.health.narrow(self._target, allowed)
-                self._follow(_shares(allowed))
+                self._follow_in(allowed)
                 if not allowed:
                     return
                 pauses.wait(SCOPE_S, since=context.bell.rung)
         finally:
             self._follow(())
             context.health.narrow(self._target, ())
+
+    def _follow_in(self, namespaces: Sequence[str]) -> None:
+        """Health knows of each from before it is followed until after."""
+        health = self._context.health
+        health.narrow(self._target, {*namespaces, *health.namespaces(self._target)})
+        self._follow(_shares(namespaces))
+        health.narrow(self._target, namespaces)
 
     def _follow(self, shares: Sequence[Share]) -> None:
         """Have a thread for each of these and for no other."""

@@ -8,35 +8,26 @@ from __future__ import annotations
 
 import logging
 import random
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from django.db import connection
 
-from clusters import gateway, interrupts, services
+from clusters import gateway, interrupts
 from clusters.errors import ClusterError, Denied, NotFound, Unreachable
-from clusters.models import Cluster
-from clusters.targets import NAMESPACES, WORKSPACES, Target
-from workspaces import parsing
+from clusters.targets import WORKSPACES, Target
 from workspaces.watcher.following import Context
 
 logger = logging.getLogger(__name__)
 
-PULSE_S = 5.0
+PULSE_S = 3.0
 EAGER_S = 1.0  # while nobody answers: asking costs nobody anything, and people wait
-SLOW_S = 30.0  # between looks at namespaces, and at what time alone changes
-FINDINGS_S = 600.0  # between looks at versions and rights
 
 
 class Pulse:
-    """run() is a thread's body. `recheck` is done now and then, whatever the cluster says."""
+    """run() is a thread's body."""
 
-    def __init__(self, context: Context, recheck: Callable[[], None]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._recheck = recheck
-        self._slow_at = self._findings_at = float("-inf")
         self._error: ClusterError | None = None
 
     def run(self) -> None:
@@ -55,12 +46,6 @@ class Pulse:
         self._context.health.note_pulse(self._error)
         if self._error is None and (before or self._context.health.has_sleepers):
             self._context.bell.ring()
-        if time.monotonic() - self._slow_at >= SLOW_S:
-            self._slow_at = time.monotonic()
-            self._recheck()
-            if not isinstance(self._error, Unreachable):
-                self._read_namespaces()
-                self._find()
 
     def _felt(self) -> ClusterError | None:
         try:
@@ -73,26 +58,6 @@ class Pulse:
         """Where not all may be seen, what may."""
         namespaces = self._context.health.namespaces(WORKSPACES)
         return replace(WORKSPACES, namespace=next(iter(namespaces), ""))
-
-    def _find(self) -> None:
-        """A cluster that hides its version is no worse a cluster; the pulse says what is wrong with it."""
-        if time.monotonic() - self._findings_at < FINDINGS_S:
-            return
-        with suppress(ClusterError):
-            services.refresh_findings(self._context.cluster)
-            self._findings_at = time.monotonic()
-
-    def _read_namespaces(self) -> None:
-        """For the pickers; a cluster that hides its namespaces keeps what is known."""
-        cluster = self._context.cluster
-        try:
-            page = gateway.for_cluster(cluster).list(NAMESPACES, limit=0)
-        except ClusterError:
-            return
-        found = (parsing.text(parsing.at(item, "metadata", "name")) for item in page.items)
-        names = sorted(filter(None, found))
-        others = Cluster.objects.filter(pk=cluster.pk).exclude(namespaces=names)
-        others.update(namespaces=names)
 
 
 def _pause_s(error: ClusterError | None, unauthorized_s: float) -> float:

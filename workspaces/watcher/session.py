@@ -1,4 +1,4 @@
-"""One cluster, watched by this worker for as long as it holds the lease: a thread a kind, and one that feels the pulse."""
+"""One cluster, watched by this worker for as long as it holds the lease: a thread a kind, one for the pulse, one for errands."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from clusters.targets import (
 )
 from clusters.watching import Timing, WatchEvent
 from workspaces import mirror
+from workspaces.watcher.errands import Errands
 from workspaces.watcher.following import RETRY_S, Context, Follower
 from workspaces.watcher.health import Health
 from workspaces.watcher.pulse import Pulse
@@ -59,7 +60,8 @@ class Session:
         self._context = Context(cluster=cluster, health=self.health, take=self._take, timing=timing)
         self._stop = self._context.stop
         followers = {target.plural: Follower(self._context, target).run for target in targets}
-        runs = {**followers, "pulse": Pulse(self._context, self._recheck).run}
+        pulse, errands = Pulse(self._context), Errands(self._context, self._recheck)
+        runs = {**followers, "pulse": pulse.run, "errands": errands.run}
         self._threads = [self._thread(name, run) for name, run in runs.items()]
 
     def start(self) -> None:
