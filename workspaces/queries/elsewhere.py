@@ -40,6 +40,11 @@ class OperationPage:
     may_change: bool
 
     @property
+    def deed(self) -> str:
+        """What clusters.troubles calls it."""
+        return {OperationKind.CREATE: "deploy", OperationKind.DELETE: "delete"}.get(self.kind, "")
+
+    @property
     def is_open(self) -> bool:
         """Still to be looked at: not final, or accepted and not seen in the cluster yet."""
         is_unseen = self.status == OperationStatus.SUCCEEDED and not self.workspace_url
