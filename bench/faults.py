@@ -24,9 +24,11 @@ PROPERTY = "recovery "  # with the fault's name behind it
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "tests/faults", "-m", "slow", "-q", "-n", "1"]
+        command = [sys.executable, "-m", "pytest", "tests/faults", "-m", "slow", "-q"]
         environment = {**os.environ, "KAITOWEB_RUNS": str(RUNS)}
-        done = subprocess.run([*command, f"--junitxml={report}"], env=environment)
+        done = subprocess.run(
+            [*command, f"--junitxml={report}", "-o", "junit_family=xunit1"], env=environment
+        )
         rows = _rows(report) if report.exists() else []
     table("From the fault until all is well", ["fault", "median", "longest", "runs"], rows)
     if done.returncode:

@@ -119,8 +119,9 @@ else:
     # Under ASGI each request runs in a thread of its own, so a connection kept for the next one would only pile up.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     # A frozen or unplugged worker must not keep the locks of its last transaction, and with them the watch of a cluster.
+    # Its threads that wait for such a lock give up before the one that has it: else each would be the next to keep it.
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
-        "-c idle_in_transaction_session_timeout=15s"
+        "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -151,7 +151,9 @@ def in_threads(count, work):
 @pytest.mark.postgres
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="its server ends such a session")
 @pytest.mark.django_db
-def test_frozen_worker_does_not_keep_its_locks_for_ever():
+def test_frozen_worker_keeps_its_locks_for_ten_seconds_and_those_that_wait_for_them_give_up_before():
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
-        assert cursor.fetchone() == ("15s",)
+        assert cursor.fetchone() == ("10s",)
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("5s",)

@@ -61,7 +61,7 @@ def _is_seen_by(stack: Stack, observer: Observer) -> bool:
 def _database(stack: Stack) -> DatabaseSnapshot:
     rows, head = stack.wishes(), stack.postgres.rows("SELECT * FROM audit_head")
     ids = {row["idempotency_key"]: str(row["id"]) for row in rows}
-    marks = {mark for person in stack.people for mark in person.accepted}
+    marks = {mark for person in stack.people.values() for mark in person.accepted}
     texts = {"the database": stack.postgres.dump(), "the broker": stack.valkey.dump()}
     texts |= {f"the log of {name}": each.text() for name, each in stack.processes.items()}
     texts |= {f"the page of {name}": each.html for name, each in stack.observers.items()}

@@ -48,7 +48,11 @@ class Observer:
         self.html = ""
         self._client, self._listening = client, listening
         self._stream: httpx.Response | None = None
-        self._due, self._stopping = threading.Event(), threading.Event()
+        self._due, self._stopping, self._looking = (
+            threading.Event(),
+            threading.Event(),
+            threading.Lock(),
+        )
         self._threads = [
             threading.Thread(target=each, name=each.__name__, daemon=True)
             for each in (self._listen, self._follow)
@@ -70,6 +74,10 @@ class Observer:
 
     def look(self) -> Sighting | None:
         """Ask for the list now; None when it does not come."""
+        with self._looking:  # one after the other, as a browser does
+            return self._look()
+
+    def _look(self) -> Sighting | None:
         asked_at = time.monotonic()
         try:
             answer = self._client.get(LIST, headers={"HX-Request": "true"})

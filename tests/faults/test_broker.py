@@ -11,7 +11,7 @@ from tests.faults.stack import PROGRAM
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(900)]
 
 QUEUED = 500 if seeds.is_soak() else 12
-OUTAGE_S = 300 if seeds.is_soak() else 15
+OUTAGE_S = 300 if seeds.is_soak() else 8
 PAGES = ("/workspaces/", "/deploy/", "/clusters/", "/playground/", "/admin/audit/entry/")
 PATIENCE_S = 3.0  # for one request; on an idle machine the broker costs it at most 1
 DRAINED_S = 30.0  # on an idle machine 10
@@ -132,12 +132,12 @@ def test_web_cut_off_from_the_broker_serves_and_its_wishes_are_swept_up(stack, d
 def test_messages_that_become_visible_again_too_early_act_once(stack, dora, seed):
     """As with a visibility timeout shorter than the work: what waits in a busy worker comes a second time."""
     with stack.fault():
-        stack.api_wire.delay(0.5)
-        asked(stack, dora, 10, f"visible-{seed.number}")
+        stack.api_wire.delay(0.3)
+        asked(stack, dora, 6, f"visible-{seed.number}")
         ids = [str(stack.wish(mark)["id"]) for mark in dora.accepted]
         while stack.wishes("status IN ('queued', 'running')"):
             stack.valkey.send(*ids)
-            time.sleep(0.5)
+            time.sleep(1)
         done = stack.wait_ended(*dora.accepted)
 
     assert_done_once(done)

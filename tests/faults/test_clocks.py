@@ -11,6 +11,8 @@ from tests.faults.processes import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 
+TAKEN_OVER_S = 40.0  # on an idle machine 13: locks of the one that stands still are freed after 10
+
 needs_library = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"),
     reason="libfaketime comes built for Linux on x86_64 only",
@@ -27,8 +29,8 @@ def made_leader(stack, name):
 
 
 @needs_library
-@pytest.mark.parametrize("offset", ["+10m", "-10m"])
-def test_worker_with_a_wrong_clock_neither_doubles_nor_blocks(stack, dora, clock, seed, offset):
+def test_worker_with_a_wrong_clock_neither_doubles_nor_blocks(stack, dora, clock, seed):
+    offset = ("+10m", "-10m")[seed.number % 2]
     with stack.fault():
         stack.set_clock("worker-1", offset)
         other = made_leader(stack, "worker-1")
@@ -89,12 +91,14 @@ def test_watcher_that_stood_still_writes_nothing_when_it_wakes(stack, dora, cloc
     leader = stack.leader()
     other = next(name for name in WORKERS if name != leader)
     said = len(stack.processes[leader].text())
-    dora.deploy(f"seen-{seed.number}")
-    stack.wait_ended(*dora.accepted)
+    for number in range(4):
+        dora.deploy(f"seen-{seed.number}-{number}")
     with stack.fault():
-        stack.processes[leader].stop()
+        time.sleep(seed.random.random())
+        stack.processes[leader].stop()  # in the middle of what it writes, locks and all
         with clock("the watching worker stopped: the other watches"):
-            wait_until(lambda: stack.leader() == other)
+            wait_until(lambda: stack.leader() == other, limit_s=TAKEN_OVER_S)
+        stack.wait_ended(*dora.accepted)
         stack.truth.remove_all()
         stack.truth.make(f"meanwhile-{seed.number}")
         wait_until(lambda: f"meanwhile-{seed.number}" in stack.observe().html)
