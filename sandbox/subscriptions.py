@@ -50,7 +50,7 @@ class Subscription:
                     self._ready.clear()
                     await self._ready.wait()
         except TimeoutError:
-            return []
+            return self.take()  # what came at the last moment: a bookmark must not overtake it
         return self.take() or (None if self._closed else [])
 
     def __aiter__(self) -> Subscription:

@@ -83,6 +83,9 @@ class Watch:
         return self._left(event) if had and event.old else b""
 
     def bookmark(self, version: int, *, ends_initial: bool = False) -> bytes:
+        """None from before the version that was asked for: a restored server is silent until then."""
+        if version < self._since:
+            return b""
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
         if ends_initial:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}

@@ -182,13 +182,13 @@ def test_row13_kind_removed_and_back(ground):
 
 
 def test_row14_rows_follow_a_restored_cluster(ground):
-    ground.knobs.bookmarks(period_s=0.05)
+    timing = replace(QUICK, watch_s=(1, 1), check_s=(0, 0), idle_s=5)
     ground.create("a", "b")
     backup = ground.backup()
     ground.sandbox.call(lambda cluster: cluster.store.resume(cluster.store.version + 1000))
     ground.change("a", newer="yes")
     ground.create("c")
-    with session(ground):
+    with session(ground, timing=timing):
         settled(ground)
         with ground.away():
             ground.restore(backup)

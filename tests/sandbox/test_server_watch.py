@@ -121,8 +121,10 @@ async def test_an_expired_version_is_told_in_the_stream(api, cluster):
 
 
 async def test_from_a_version_of_the_future_nothing_is_told_until_it_has_come(api, cluster):
+    cluster.bookmark_every_s = 0.01
     future = cluster.store.version + 2
-    async with api.open(watch_path(future)) as answer:
+    async with api.open(watch_path(future, allowWatchBookmarks="true")) as answer:
+        await asyncio.sleep(0.05)  # several bookmarks would have been due
         for name in "abc":
             cluster.store.create(WIDGETS, widget(name), manager="test")
 
