@@ -83,7 +83,7 @@ def _wait_kept(stack: Stack, name: str) -> None:
 
 
 def _list_again(stack: Stack, there: bulk.Served) -> None:
-    """The cluster has forgotten the versions that the watch would go on from."""
+    """Every watch is cut, and told that the cluster has forgotten the version that it would go on from."""
     import ssl
 
     from tests.faults.processes import wait_until
@@ -91,8 +91,10 @@ def _list_again(stack: Stack, there: bulk.Served) -> None:
 
     before = stack.postgres.rows(LISTED)
     knobs = Knobs(there.url, there.token, ssl.create_default_context(cadata=there.ca))
-    knobs.compact()
-    knobs.cut()
+    for plural in ("workspaces", "pods"):
+        match = {"method": "GET", "path": rf"/{plural}\?.*watch=true"}
+        knobs.fail(410, reason="Expired", match=match, times=1)
+        knobs.cut(match=match)
     knobs.close()
     wait_until(lambda: stack.postgres.rows(LISTED) != before, limit_s=LIMIT_S, what="it is listed")
 

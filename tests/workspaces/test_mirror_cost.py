@@ -171,6 +171,21 @@ def test_changes_at_once_ask_no_more_than_one(cluster):
     assert asked[0] == asked[1]
 
 
+def test_what_is_gone_at_once_asks_no_more_than_one(cluster):
+    token = leases.acquire(cluster, "test")
+    mirror.apply(*listed(targets.WORKSPACES, 41), cluster=cluster, token=token)
+    asked = []
+    for left in (40, 0):
+        uids = frozenset(f"uid-team-a-ws-{n}" for n in range(left))
+        rest = Listed(target=targets.WORKSPACES, uids=uids, namespace="", resource_version="900")
+        with CaptureQueriesContext(connection) as captured:
+            mirror.apply(rest, cluster=cluster, token=token)
+        asked.append(sum(query["sql"].startswith("SELECT") for query in captured))
+
+    assert Workspace.objects.filter(deleted_at=None).count() == 0
+    assert asked[1] < asked[0] + 3
+
+
 def test_recheck_locks_nothing_while_nothing_moves(cluster):
     token = leases.acquire(cluster, "test")
     mirror.apply(*listed(targets.WORKSPACES, 40), cluster=cluster, token=token)

@@ -132,14 +132,9 @@ def _seen(
 
 
 def _gone(rows_of: QuerySet[Any], version: str = "") -> Topics:
-    topics: Topics = set()
-    for row in rows_of:
-        topics |= (
-            rows.lose_workspace(row, version=version)
-            if isinstance(row, Workspace)
-            else dependents.lose_dependent(row)
-        )
-    return topics
+    if rows_of.model is Workspace:
+        return rows.lose_workspaces(rows_of, version=version)
+    return {topic for row in rows_of for topic in dependents.lose_dependent(row)}
 
 
 def _sweeps(cluster: Cluster, event: Listed) -> Iterator[Work]:

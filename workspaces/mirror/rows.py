@@ -50,13 +50,14 @@ def see_workspaces(cluster: Cluster, raws: Iterable[RawObject], *, listed: bool)
     return topics | conclude(told, now=now) | _insert(fresh, now)
 
 
-def lose_workspace(row: Workspace, *, version: str = "") -> Topics:
-    """The object is gone; row and history stay."""
-    if row.deleted_at is not None:
-        return set()
+def lose_workspaces(rows: Iterable[Workspace], *, version: str = "") -> Topics:
+    """These objects (of one cluster) are gone; rows and history stay. `version` is that of the deletion, where it is known."""
     now = timezone.now()
-    _update(row, {"deleted_at": now, "resource_version": version or row.resource_version})
-    return {EVERYBODY, f"workspace-{row.uid}"} | conclude([(row, ())], now=now)
+    living = [row for row in rows if row.deleted_at is None]
+    for row in living:
+        _update(row, {"deleted_at": now, "resource_version": version or row.resource_version})
+    topics = {EVERYBODY, *(f"workspace-{row.uid}" for row in living)} if living else set()
+    return topics | conclude([(row, ()) for row in living], now=now)
 
 
 def conclude(told: Sequence[tuple[Workspace, Iterable[Change]]], *, now: datetime) -> Topics:
@@ -163,8 +164,7 @@ def _displace(rows: Sequence[Workspace]) -> Topics:
         namespace__in={namespace for namespace, _ in taken},
         name__in={name for _, name in taken},
     )
-    former = [other for other in living if sighting.home_of(other) in taken]
-    return {topic for other in former for topic in lose_workspace(other)}
+    return lose_workspaces(other for other in living if sighting.home_of(other) in taken)
 
 
 def _adopt(row: Workspace) -> None:

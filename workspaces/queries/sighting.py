@@ -76,7 +76,9 @@ def belongs(dependent: Dependent, workspace: Workspace) -> bool:
 def _dependents_of(workspaces: Sequence[Workspace]) -> defaultdict[Home, list[Dependent]]:
     """By name, as KAITO joins them; so those of a namesake that came later are not a gone workspace's."""
     found: defaultdict[Home, list[Dependent]] = defaultdict(list)
-    homes = [home_of(w) for w in workspaces if not (w.deleted_at and _has_successor(w))]
+    gone = [w for w in workspaces if w.deleted_at]
+    homes = {home_of(w) for w in gone} - _homes_of_successors(gone)
+    homes |= {home_of(w) for w in workspaces if not w.deleted_at}
     if not homes:
         return found
     rows = Dependent.objects.filter(
@@ -85,15 +87,23 @@ def _dependents_of(workspaces: Sequence[Workspace]) -> defaultdict[Home, list[De
         workspace_name__in={name for _, name in homes},
     )
     for row in rows.order_by("name"):
-        found[row.workspace_namespace, row.workspace_name].append(row)
+        home = row.workspace_namespace, row.workspace_name
+        if home in homes:
+            found[home].append(row)
     return found
 
 
-def _has_successor(workspace: Workspace) -> bool:
-    namesakes = Workspace.objects.filter(
-        cluster_id=workspace.cluster_id, namespace=workspace.namespace, name=workspace.name
+def _homes_of_successors(gone: Sequence[Workspace]) -> set[Home]:
+    """Where another one of the same name lives now; and others, whose names are mixed of these."""
+    if not gone:
+        return set()
+    living = Workspace.objects.filter(
+        cluster_id=gone[0].cluster_id,
+        namespace__in={w.namespace for w in gone},
+        name__in={w.name for w in gone},
+        deleted_at=None,
     )
-    return namesakes.filter(deleted_at=None).exists()
+    return set(living.values_list("namespace", "name"))
 
 
 def _parsed(rows: list[Dependent]) -> Dependents:
