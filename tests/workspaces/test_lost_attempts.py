@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 import audit.services
 from accounts.people import Caller
 from audit.models import Entry
-from clusters.errors import Denied, Unreachable
+from clusters.errors import Denied, NotFound, Unreachable
 from tests.workspaces import builders, memory
 from tests.workspaces.builders import SPEC
 from workspaces import operations, services
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 LOST_ANSWER = Unreachable("Timeout", "The cluster did not answer in time.", outcome_unknown=True)
 DENIED = Denied("Forbidden", "kaitoweb may not do this.", 403)
+NOT_SERVED = NotFound("NotServed", "The cluster does not know this kind of object.", 404)
 UNSURE = "It may have been carried out all the same: look before you ask for it again."
 
 
@@ -107,17 +108,30 @@ def test_wish_whose_last_look_kills_a_worker_too_says_that_nobody_knows(api, wis
     assert (wish.status, wish.error) == ("failed", f"{words} {UNSURE}")
 
 
-def test_wish_that_may_no_longer_look_says_that_nobody_knows(api, wish, monkeypatch):
-    """It was sent, its answer lost, and then the right to read was taken away: not "refused", for it was carried out."""
-    api.script = [(LOST_ANSWER, "after")]
+@pytest.mark.parametrize("error", [DENIED, NOT_SERVED], ids=["denied", "not served"])
+def test_wish_that_can_no_longer_look_says_that_nobody_knows(api, wish, monkeypatch, error):
+    """It was sent, its answer lost, and then the right to read was taken away, or KAITO: it was carried out all the same."""
+    api.script = [(LOST_ANSWER, "after"), error]
     operations.carry_out(wish.pk)
-    monkeypatch.setattr(api, "get", refuse)
+    monkeypatch.setattr(api, "get", raising(error))
 
-    assert tried_again(wish) == ("failed", f"kaitoweb may not do this. {UNSURE}")
+    assert tried_again(wish) == ("failed", f"{error.message} {UNSURE}")
 
 
-def refuse(*_):
-    raise DENIED
+def test_last_look_at_a_deletion_where_the_kind_is_not_served_says_that_nobody_knows(
+    api, deletion, monkeypatch
+):
+    lose(3)
+    monkeypatch.setattr(api, "get", raising(NOT_SERVED))
+
+    assert tried_again(deletion) == ("failed", f"{NOT_SERVED.message} {UNSURE}")
+
+
+def raising(error):
+    def fail(*_):
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

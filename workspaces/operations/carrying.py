@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from clusters import gateway
-from clusters.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unreachable
+from clusters.errors import ClusterError, Conflict, Denied, Invalid, Unreachable
 from clusters.targets import WORKSPACES
 from workspaces import parsing
 from workspaces.models import Operation
@@ -124,17 +124,10 @@ def _deleted(operation: Operation, api: gateway.Gateway) -> str:
     except Unreachable:
         raise
     except ClusterError as error:
-        if not _says_gone(error):
+        if not looking.says_gone(error):
             raise Unseen(error) if operation.attempts > 1 else error from None
         logger.info("Operation %s: %s was gone already", operation.pk, operation.name)
     return operation.uid
-
-
-def _says_gone(error: ClusterError) -> bool:
-    """That the object is not there, or another has taken its place; a kind or an address that is not served says neither."""
-    if isinstance(error, NotFound):
-        return error.reason != "NotServed"
-    return isinstance(error, Conflict) and error.kind == "uid"
 
 
 def _last_look(operation: Operation) -> Ending:

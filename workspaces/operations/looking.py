@@ -43,7 +43,9 @@ def uid_of_own(operation: Operation, api: Gateway) -> str:
     """The uid of the object that bears the name, empty if there is none; Conflict if another made it."""
     try:
         found = parsing.parse_workspace(api.get(WORKSPACES, operation.namespace, operation.name))
-    except NotFound:
+    except NotFound as error:
+        if not says_gone(error):
+            raise
         return ""
     if found.operation_id == str(operation.pk):
         return found.uid
@@ -56,13 +58,20 @@ def is_gone(operation: Operation, api: Gateway) -> bool:
     """Whether the object that was to be deleted is gone, or on its way."""
     try:
         found = parsing.parse_workspace(api.get(WORKSPACES, operation.namespace, operation.name))
-    except NotFound:
-        return True
     except Unreachable:
         raise
     except ClusterError as error:
+        if says_gone(error):
+            return True
         raise Unseen(error) from error
     return found.uid != operation.uid or found.deletion_requested_at is not None
+
+
+def says_gone(error: ClusterError) -> bool:
+    """That the object is not there, or another has taken its place; a kind or an address that is not served says neither."""
+    if isinstance(error, NotFound):
+        return error.reason != "NotServed"
+    return isinstance(error, Conflict) and error.kind == "uid"
 
 
 def _uid_in_events(operation: Operation, api: Gateway) -> str:
