@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -10,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import faults
 from tests.e2e import stack as stacks
+from tests.e2e.test_live import MANIFEST
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -51,17 +53,21 @@ def expect_healed(page, kind):
 
 def test_a_cluster_that_falls_silent(open_page, broken, axe):
     page = open_page("/workspaces/")
+    made = broken.kubectl("create", "-f", "-", input=json.dumps(MANIFEST))
+    assert made.returncode == 0, made.stderr
+    row = page.locator("tr", has_text="by-hand")
+    expect(row).to_be_visible(timeout=SOON_MS)
 
     with faults.frozen(broken, "sandbox"):
         expect(trouble(page, "unreachable")).to_contain_text(
             re.compile(r"sandbox cannot be reached since \d\d:\d\d"), timeout=SOON_MS
         )
         expect(page.locator("#live")).to_have_text(re.compile(r"Not live: sandbox as of \d\d:\d\d"))
-        expect(page.locator("tbody tr").first).to_contain_text("as of")
+        expect(row).to_contain_text("as of")
         axe(page)
 
     expect_healed(page, "unreachable")
-    expect(page.locator("tbody tr").first).not_to_contain_text("as of", timeout=SOON_MS)
+    expect(row).not_to_contain_text("as of", timeout=SOON_MS)
 
 
 def test_a_right_that_is_taken_away_comes_back_by_the_rule_on_the_page(open_page, broken, axe):
