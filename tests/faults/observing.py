@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -136,12 +136,21 @@ class Truth:
         self._thread = threading.Thread(target=self._follow, name="truth", daemon=True)
 
     def start(self) -> Truth:
-        listed = self._client.get(self.PATH).json()
-        for item in listed["items"]:
-            self._note("ADDED", item)
-        self._version = listed["metadata"]["resourceVersion"]
+        self._list()
         self._thread.start()
         return self
+
+    def _list(self) -> None:
+        """At the start, and again when the watch has been told that its version is too old."""
+        listed = self._client.get(self.PATH).raise_for_status().json()
+        known = self.objects()
+        for item in listed["items"]:
+            there = known.pop(item["metadata"]["uid"], None)
+            if there is None or there.version < int(item["metadata"]["resourceVersion"]):
+                self._note("MODIFIED" if there else "ADDED", item)
+        for gone in known.values():
+            self.changes.append(replace(gone, at=time.monotonic(), type="DELETED"))
+        self._version = listed["metadata"]["resourceVersion"]
 
     def stop(self) -> None:
         self._stopping.set()
@@ -186,7 +195,10 @@ class Truth:
         while not self._stopping.is_set():
             try:
                 for event in self._events():
-                    if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
+                    if event["type"] == "ERROR":
+                        self._list()
+                        break
+                    if event["type"] != "BOOKMARK":
                         self._note(event["type"], event["object"])
                     self._version = event["object"]["metadata"]["resourceVersion"]
             except (httpx.HTTPError, httpx.StreamError, OSError):

@@ -13,6 +13,7 @@ from tests.faults.processes import wait_until
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROUNDS = 50 if seeds.is_soak() else 2
+CREATIONS = {"method": "POST", "path": r"/workspaces\?(?!.*dryRun)"}
 SLOW_S = 1.0  # each way, so that there is time to act between a request and its answer
 
 
@@ -82,30 +83,29 @@ def test_killed_workers_wish_is_carried_out_by_the_other(stack, dora, clock, see
 
 def test_wish_that_kills_every_worker_is_quarantined_and_harms_no_other(stack, dora, clock, seed):
     """The pool is one of threads: what kills a thread of it kills the process, so this is the case of a killed pool too."""
+    name = f"poison-{seed.number}"
+    dora.deploy(name)
+    wait_until(lambda: dora.client.get(dora.delete_url(name)).status_code == 200)
+    form = dora.delete_form(name)
     with stack.fault():
-        marks = {}
+        stack.knobs.freeze(match={"method": "DELETE", "path": f"/workspaces/{name}"})
+        stack.knobs.delay(SLOW_S, match=CREATIONS)  # so that some are beside it
         with stack.workers_asleep():
-            for number in range(7):
-                name = (
-                    f"poison-{seed.number}" if number == 3 else f"bystander-{seed.number}-{number}"
-                )
-                dora.deploy(name)
-                marks[name] = dora.accepted[-1]
-            stack.api_wire.delay(SLOW_S)
-        poison = marks.pop(f"poison-{seed.number}")
+            others = [dora.deploy(f"bystander-{seed.number}-{n}") for n in range(6)]
+            dora.delete(name, form)
         with clock("a wish that kills its workers: to its quarantine"):
-            while stack.wish(poison)["status"] in ("queued", "running"):
-                if worker := taken_by(stack, poison):
+            while stack.wish(form["key"])["status"] in ("queued", "running"):
+                if worker := taken_by(stack, form["key"]):
                     stack.restart(worker)
                 time.sleep(0.02)
-            assert stack.wish(poison)["status"] == "failed"
-        stack.api_wire.delay(0)
-        others = stack.wait_ended(*marks.values())
+        ended = stack.wish(form["key"])
+        stack.wait_ended(*dora.accepted)
 
-    ended = stack.wish(poison)
+    assert {answer.status_code for answer in others} == {302}
     assert (ended["status"], ended["lost_workers"]) == ("failed", 3)
     assert ended["error"].startswith("3 workers were lost while carrying this out")
-    assert {wish["status"] for wish in others} == {"succeeded"}
+    done = stack.wishes("kind = 'create' AND id::text = ANY(%s)", dora.accepted)
+    assert {wish["status"] for wish in done} == {"succeeded"}
 
 
 def test_messages_that_come_five_times_and_in_no_order_act_once(stack, dora, seed):
