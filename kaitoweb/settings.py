@@ -120,8 +120,10 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     # A frozen or unplugged worker must not keep the locks of its last transaction, and with them the watch of a cluster.
     # Its threads that wait for such a lock give up before the one that has it: else each would be the next to keep it.
-    DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
-        "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        options="-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s",
+        connect_timeout=5,  # s; a server that swallows packets is a database that is away, and is said to be
+        tcp_user_timeout=15_000,  # ms
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
