@@ -104,6 +104,21 @@ def test_carry_out_twice_changes_the_cluster_once(api, wish):
     assert outcomes() == ["requested", "succeeded"]
 
 
+def test_of_two_workers_that_saw_it_waiting_one_takes_it(api, wish):
+    """Both read the row before either took it: the update decides."""
+    first = states.mark_running(wish.pk, worker="first")
+
+    assert first.taken_by == "first"
+    assert states.mark_running(wish.pk, worker="second") is None
+
+
+def test_finished_wish_is_not_taken_again(api, wish):
+    operations.carry_out(wish.pk)
+
+    assert states.mark_running(wish.pk, worker="late") is None
+    assert status(wish) == "succeeded"
+
+
 def test_carry_out_leaves_what_another_has_taken(api, wish):
     states.mark_running(wish.pk, worker="another")
 
