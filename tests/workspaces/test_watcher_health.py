@@ -13,6 +13,7 @@ from clusters.targets import PODS, WORKSPACES
 from clusters.watching import Alive, Listed, Stale
 from tests.workspaces import builders
 from workspaces.watcher import pulse
+from workspaces.watcher.following import Context
 from workspaces.watcher.health import Health
 
 FORBIDDEN = Denied("Forbidden", "No.", 403)
@@ -148,3 +149,28 @@ def test_watches_are_woken_only_from_what_the_pulse_shows_to_be_over(health, eve
 def test_pulse_beats_as_fast_as_it_may(error, pause):
     pauses = [pulse._pause_s(error, 60) for _ in range(20)]
     assert pause <= min(pauses) <= max(pauses) <= pause * 1.1
+
+
+class Scripted:
+    """A gateway that answers one after the other."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def try_list(self, _target):
+        if error := self.answers.pop(0):
+            raise error
+
+
+def test_pulse_asks_again_soon_after_a_first_rejection(health, monkeypatch):
+    """A token may be on its way; a minute of "rejected" on the page would be a lie."""
+    api = Scripted(REJECTED, REJECTED, None, REJECTED)
+    monkeypatch.setattr("clusters.gateway.for_cluster", lambda cluster: api)
+    beating = pulse.Pulse(Context(cluster=Cluster(name="c"), health=health, take=lambda _: None))
+
+    rests = []
+    for _ in range(4):
+        beating._beat()
+        rests.append(beating._rest_s())
+
+    assert rests == [pulse.EAGER_S, 60, pulse.PULSE_S, pulse.EAGER_S]

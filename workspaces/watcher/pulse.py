@@ -29,6 +29,7 @@ class Pulse:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._error: ClusterError | None = None
+        self._rejections = 0  # in a row
 
     def run(self) -> None:
         context = self._context
@@ -39,13 +40,19 @@ class Pulse:
                 except Exception:  # the top of the watch loop
                     logger.exception("Pulse of %s", context.cluster.name)
                     connection.close()
-                context.stop.wait(_pause_s(self._error, context.timing.unauthorized_s))
+                context.stop.wait(self._rest_s())
 
     def _beat(self) -> None:
         before, self._error = self._error, self._felt()
+        self._rejections = self._rejections + 1 if _is_rejection(self._error) else 0
         self._context.health.note_pulse(self._error)
         if self._error is None and (before or self._context.health.has_sleepers):
             self._context.bell.ring()
+
+    def _rest_s(self) -> float:
+        """A first rejection may be a token that is being renewed."""
+        is_first = self._rejections == 1
+        return _pause_s(self._error, EAGER_S if is_first else self._context.timing.unauthorized_s)
 
     def _felt(self) -> ClusterError | None:
         try:
@@ -60,8 +67,12 @@ class Pulse:
         return replace(WORKSPACES, namespace=next(iter(namespaces), ""))
 
 
+def _is_rejection(error: ClusterError | None) -> bool:
+    return isinstance(error, Denied) and error.status == 401
+
+
 def _pause_s(error: ClusterError | None, unauthorized_s: float) -> float:
-    if isinstance(error, Denied) and error.status == 401:
+    if _is_rejection(error):
         return unauthorized_s
     if isinstance(error, Denied | NotFound) or error is None:
         return PULSE_S
