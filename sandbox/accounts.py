@@ -21,5 +21,9 @@ async def create_token(call: Call) -> web.Response:
     is_protobuf = kind == protobuf.MEDIA_TYPE
     asked = protobuf.decode_object(body) if is_protobuf else decode_object(body, kind)
     if asked.get("kind", TOKENREQUESTS.kind) != TOKENREQUESTS.kind:
-        raise status.bad_request(f"{asked['kind']} cannot be handled as a {TOKENREQUESTS.kind}")
+        version, kind = asked.get("apiVersion", "v1"), asked["kind"]
+        why = f"converting ({version}.{kind}) to (authentication.TokenRequest): unknown conversion"
+        raise status.bad_request(
+            f'{kind} in version "{version}" cannot be handled as a TokenRequest: {why}'
+        )
     return json_answer(call.cluster.service_tokens.request(account, asked), 201)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from sandbox import crdchecks, decoding, kinds, metadata, rolechecks, schemas, status
+from sandbox import crdchecks, kinds, metadata, rolechecks, schemas, status, workloadchecks
 from sandbox.calls import Call
 from sandbox.cluster import AdmissionRequest
 from sandbox.definitions import is_condition_true
@@ -16,13 +16,10 @@ from sandbox.resources import (
     CRDS,
     EVENTS,
     NAMESPACES,
-    Resource,
 )
 from sandbox.status import Cause
 
 Object = dict[str, Any]
-
-UNNAMED = Resource(group="", version="", plural="", singular="", kind="")
 
 
 def check_kind(call: Call, obj: Object) -> None:
@@ -41,7 +38,6 @@ def check_kind(call: Call, obj: Object) -> None:
             f"the name of the object ({about['name']}) does not match the name on the URL "
             f"({call.name})"
         )
-    decoding.check(call.resource, obj)
 
 
 def _check_type(call: Call, obj: Object) -> None:
@@ -78,7 +74,7 @@ def _other_kind(call: Call, obj: Object, kind: str) -> status.StatusError:
     )
 
 
-def fit_schema(call: Call, obj: Object, *, is_patch: bool = False, is_new: bool = False) -> Object:
+def fit_schema(call: Call, obj: Object, *, patched: str = "", is_filled: bool = False) -> Object:
     """Prunes and defaults; unknown fields, and those that stand twice, are refused, warned of or
     ignored as asked.
 
@@ -87,17 +83,16 @@ def fit_schema(call: Call, obj: Object, *, is_patch: bool = False, is_new: bool 
     schema = kinds.schema(call.resource)
     if schema is None:
         return obj
-    whole = orjson.dumps(obj).decode() if is_patch else ""
     unknown = metadata.prune(obj["metadata"]) + sorted(schemas.prune(obj, schema))
     faults = [*call.faults, *(f'unknown field "{path}"' for path in unknown)]
     validation = call.query.get("fieldValidation") or "Warn"
     if faults and validation == "Strict":
-        raise _strict_error(call, faults, whole)
+        raise _strict_error(call, faults, patched)
     if validation == "Warn":
         call.warnings += faults
     if call.resource.is_custom:
         schemas.set_defaults(obj, schema)
-    elif is_new:
+    elif is_filled:
         defaults.fill(call.resource, obj)
     return obj
 
@@ -108,15 +103,21 @@ def check_object(call: Call, obj: Object, old: Object | None) -> None:
     causes += _event_causes(call, obj)
     causes += rolechecks.check(call.resource, obj, old)
     causes += crdchecks.check(call.resource, obj, old)
+    causes += workloadchecks.check(call.resource, obj, old)
     schema = kinds.schema(call.resource)
     if schema is not None and (call.resource.is_custom or old is None):
         said = {cause.field for cause in causes}
         found = schemas.check(obj, schema)
         if call.target.subresource == "status":  # told from the status, not from the root
             found = [each._replace(message=each.message.replace(" status.", " ")) for each in found]
-        causes += [cause for cause in found if cause.field not in said]
+        causes += [each for each in found if not any(_is_at(each.field, one) for one in said)]
     if causes:
         raise status.invalid(call.resource, obj["metadata"].get("name", ""), causes)
+
+
+def _is_at(field: str, said: str) -> bool:
+    """Whether something was said of this field, or of what is in it."""
+    return said == field or said.startswith(f"{field}.")
 
 
 def _event_causes(call: Call, obj: Object) -> list[Cause]:
@@ -127,10 +128,10 @@ def _event_causes(call: Call, obj: Object) -> list[Cause]:
     return [Cause("FieldValueInvalid", "involvedObject.namespace", text)]
 
 
-def check_place(call: Call) -> None:
+def check_place(call: Call, name: str) -> None:
     """Nothing is created of a kind, or in a namespace, that is not there or is going away."""
     if call.resource.is_custom:
-        _check_definition(call)
+        _check_definition(call, name)
     if call.namespace is None:
         return
     found = call.cluster.store.peek(NAMESPACES, None, call.namespace)
@@ -144,14 +145,11 @@ def check_place(call: Call) -> None:
         raise status.forbidden(call.resource.group, call.resource.plural, call.name, why)
 
 
-def _check_definition(call: Call) -> None:
+def _check_definition(call: Call, name: str) -> None:
     found = call.cluster.store.peek(CRDS, None, call.resource.qualified)
     if found is not None and is_condition_true(found.object, "Terminating"):
-        error = status.method_not_allowed()
-        error.status["message"] = (
-            "create not allowed while custom resource definition is terminating"
-        )
-        raise error
+        why = "create not allowed while custom resource definition is terminating"
+        raise status.forbidden(call.resource.group, call.resource.plural, name, why)
 
 
 def call_webhooks(call: Call, operation: str, obj: Object, old: Object | None) -> None:
@@ -178,8 +176,7 @@ def _strict_error(call: Call, faults: list[str], patched: str) -> status.StatusE
     said = "strict decoding error: " + ", ".join(faults)
     kind = call.resource.kind
     if patched:
-        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {_quoted(patched)}: {said}")
-        return status.invalid(UNNAMED, "", [cause])
+        return status.invalid_patch(patched, said)
     return status.bad_request(
         f'{kind} in version "{call.resource.version}" cannot be handled as a {kind}: {said}'
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import admission, apply, kinds, options, preparing, status, writing
+from sandbox import admission, apply, decoding, kinds, options, preparing, status, writing
 from sandbox.answers import in_version, object_answer
 from sandbox.calls import Call, decode, read_body
 from sandbox.clock import rfc3339
@@ -37,6 +37,7 @@ async def answer(call: Call) -> web.Response:
     )
     shape = RootShape(kinds.schema(call.resource))
     _check_typed(call, config, shape, namespace)
+    decoding.check(call.resource, config)
     config = _own_part(call, config)
     live = call.cluster.store.get(call.resource, call.namespace, call.name)
     if live is None:
@@ -74,7 +75,7 @@ def _first(call: Call, config: Object, shape: Shape, mine: Entry) -> web.Respons
         )
         raise status.conflict(call.resource, call.name, why)
     writing.check_may_create(call)
-    admission.check_place(call)
+    admission.check_place(call, call.name)
     config = preparing.prepared(call, config)
     created = apply.first_apply(config, shape=shape, mine=mine)
     return object_answer(call, writing.created(call, created), 201)

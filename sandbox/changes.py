@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox import kinds, options, patches, status, strategic
+import orjson
+
+from sandbox import decoding, gotext, kinds, options, patches, status, strategic
 from sandbox.calls import Call, content_type, decode, read_body
 from sandbox.resources import Resource
 from sandbox.shapes import Json, RootShape
@@ -35,6 +37,21 @@ class Change:
         if not isinstance(new, dict):
             raise status.bad_request("the patched object must be of type Object")
         return new
+
+    def shown(self, whole: str) -> str:
+        """As a refusal tells of it: the patched object, but of a strategic one the patch."""
+        return gotext.printed(self.patch) if self.kind == STRATEGIC_PATCH else whole
+
+    def check_types(self, obj: Object, resource: Resource) -> None:
+        """What a built-in kind cannot be read from is told of the patch as a whole."""
+        whole = orjson.dumps(obj).decode()
+        try:
+            decoding.check(resource, obj)
+        except status.StatusError as error:
+            why = error.status["message"].partition(f"cannot be handled as a {resource.kind}: ")[2]
+            if self.kind == STRATEGIC_PATCH:
+                why = f"unrecognized type: {why.rpartition(' ')[2]}"
+            raise status.invalid_patch(self.shown(whole), why) from error
 
 
 def accepted(resource: Resource) -> list[str]:

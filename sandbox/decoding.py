@@ -85,8 +85,15 @@ def _cannot_decode(
     return status.bad_request(
         f'{kind} in version "{resource.version}" cannot be handled as a {kind}: json: cannot '
         f"unmarshal {_word(value, field.type)} into Go struct field {struct}.{path} of type "
-        f"{_go_type(field.type)}"
+        f"{_wanted(value, field)}"
     )
+
+
+def _wanted(value: Json, field: Field) -> str:
+    """Where a list or map is one, what is in it was of another type."""
+    is_outside = isinstance(value, list | dict) and field.type[0] in "[{"
+    same = isinstance(value, list) is (field.type[0] == "[")
+    return _go_type(field.inner if is_outside and same else field.type)
 
 
 def _go_type(type_: str) -> str:

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.clock import rfc3339
+from sandbox.objects import CLEANUP
 from sandbox.resources import CRDS, key_of, resources_of
 from sandbox.store import Event, Store
 
 Object = dict[str, Any]
 Condition = dict[str, str]
 
+IN_PROGRESS = "InstanceDeletionInProgress"
 MANAGER = "kube-apiserver"
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 NAMES = {
     "plural": "PluralConflict",
     "singular": "SingularConflict",
@@ -49,17 +50,13 @@ class Definitions:
             self._finish(event.resource.qualified)
 
     def _settle(self, name: str) -> None:
-        """Brings the definition to the state that its controllers want, in as many writes."""
+        """Brings the definition to the state that its controllers want."""
         crd = self._store.get(CRDS, None, name)
         if crd is None:
             return
         if crd["metadata"].get("deletionTimestamp"):
             self._terminate(crd)
             return
-        finalizers = crd["metadata"].get("finalizers") or []
-        if CLEANUP not in finalizers:
-            crd["metadata"]["finalizers"] = [*finalizers, CLEANUP]
-            crd = self._store.update(CRDS, crd, manager=MANAGER)
         self._store.update(
             CRDS, crd | {"status": self._status(crd)}, manager=MANAGER, subresource="status"
         )
@@ -104,12 +101,10 @@ class Definitions:
                 yield other
 
     def _terminate(self, crd: Object) -> None:
-        if is_condition_true(crd, "Terminating"):
+        if _has_begun(crd):
             return self._finish(crd["metadata"]["name"])
-        going = {
-            "type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",
-            "message": "CustomResource deletion is in progress",
-        }  # fmt: skip
+        why = "CustomResource deletion is in progress"
+        going = _condition("Terminating", "True", IN_PROGRESS, why)
         status = dict(crd.get("status") or {})
         now = rfc3339(self._store.now())
         status["conditions"] = _with(status.get("conditions") or [], going, now)
@@ -142,6 +137,11 @@ class Definitions:
             other = stored.object
             if other["spec"]["group"] == crd["spec"]["group"]:
                 self._settle(other["metadata"]["name"])
+
+
+def _has_begun(crd: Object) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or []
+    return any(each["reason"] == IN_PROGRESS for each in conditions)
 
 
 def is_condition_true(crd: Object, type_: str) -> bool:

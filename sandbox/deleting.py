@@ -43,10 +43,11 @@ async def delete_collection(call: Call) -> web.Response:
         if selects is None or selects(stored.object)
     ]
     gone = [_delete(call, namespace, name, asked) for namespace, name in found]
+    first = {"continue": ""} if resource.is_custom else {}
     answer = {
         "kind": f"{resource.kind}List",
         "apiVersion": resource.api_version,
-        "metadata": {"resourceVersion": str(store.version)},
+        "metadata": first | {"resourceVersion": str(store.version)},
         "items": [in_version(resource, obj) for obj in gone],
     }
     return json_answer(answer, 200, call.warnings)

@@ -49,17 +49,10 @@ LABEL_VALUE_TEXT = (
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
     "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
-# https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/api/validation/path/name.go
-_PATH_SEGMENT = re.compile(r"(?!\.\.?$)[^/%]+")
-PATH_SEGMENT_TEXT = "may not be '.' or '..', or contain '/' or '%'"
-_RBAC_NAMES = {
-    row.key: (_PATH_SEGMENT, 253, PATH_SEGMENT_TEXT)
-    for row in (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)
-}
+PATH_NAMED = {row.key for row in (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS)}
 NAME_RULES: dict[Key, tuple[re.Pattern[str], int, str]] = {
     NAMESPACES.key: (_LABEL, 63, LABEL_TEXT),
     SERVICES.key: (_LABEL_1035, 63, LABEL_1035_TEXT),
-    **_RBAC_NAMES,
 }
 
 
@@ -167,22 +160,30 @@ def check_values(resource: Resource, metadata: Object, *, is_new: bool) -> list[
 
 
 def _name_causes(key: Key, metadata: Object) -> list[Cause]:
-    pattern, limit, text = NAME_RULES.get(key, (_SUBDOMAIN, 253, SUBDOMAIN_TEXT))
     field = "metadata.name" if metadata.get("name") else "metadata.generateName"
     name = metadata.get("name") or metadata["generateName"].rstrip("-")
-    causes = []
+    faults = _segment_faults(name) if key in PATH_NAMED else _dns_faults(key, name)
+    return [
+        Cause("FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: {fault}")
+        for fault in faults
+    ]
+
+
+def _segment_faults(name: str) -> list[str]:
+    """https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/api/validation/path/name.go"""
+    if name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{sign}'" for sign in "/%" if sign in name]
+
+
+def _dns_faults(key: Key, name: str) -> list[str]:
+    pattern, limit, text = NAME_RULES.get(key, (_SUBDOMAIN, 253, SUBDOMAIN_TEXT))
+    faults = []
     if text is not SUBDOMAIN_TEXT and "." in name:
-        causes.append(
-            Cause(
-                "FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: must not contain dots"
-            )
-        )
+        faults.append("must not contain dots")
     elif not pattern.fullmatch(name):
-        causes.append(Cause("FieldValueInvalid", field, f"Invalid value: {_quoted(name)}: {text}"))
-    if len(name) > limit:
-        long = f"Invalid value: {_quoted(name)}: must be no more than {limit} characters"
-        causes.append(Cause("FieldValueInvalid", field, long))
-    return causes
+        faults.append(text)
+    return faults + ([f"must be no more than {limit} characters"] if len(name) > limit else [])
 
 
 def _quoted(text: str) -> str:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from sandbox import status
-from sandbox.resources import NAMESPACES, PODS, Resource
+from sandbox.resources import CRDS, NAMESPACES, PODS, Resource
 
 Object = dict[str, Any]
 Name = tuple[str, str]
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 POD_GRACE_S = 30
 # https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/util/rand/rand.go
 NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -172,15 +173,37 @@ def grace_s(resource: Resource, obj: Object, asked_s: int | None) -> int:
 def with_propagation(obj: Object, propagation: str) -> Object:
     """https://kubernetes.io/docs/concepts/architecture/garbage-collection/#cascading-deletion"""
     finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
+    added = [finalizer] if finalizer else []
+    if obj.get("kind") == CRDS.kind:
+        added.append(CLEANUP)
     present = obj["metadata"].get("finalizers", [])
-    if finalizer and finalizer not in present:
-        obj["metadata"]["finalizers"] = [*present, finalizer]
+    missing = [name for name in added if name not in present]
+    if missing:
+        obj["metadata"]["finalizers"] = [*present, *missing]
     return obj
+
+
+def _terminating(crd: Object, at: str) -> Object:
+    """Its generation stays.
+
+    https://github.com/kubernetes/apiextensions-apiserver/blob/v0.36.3/pkg/registry/customresourcedefinition/etcd.go
+    """
+    status_ = crd.get("status") or {}
+    pending = {
+        "type": "Terminating", "status": "True", "lastTransitionTime": at,
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will "
+        "begin soon",
+    }  # fmt: skip
+    conditions = [*(status_.get("conditions") or ()), pending]
+    return crd | {"status": status_ | {"conditions": conditions}}
 
 
 def marked_deleted(resource: Resource, obj: Object, at: str, wait_s: int) -> Object:
     metadata = obj["metadata"]
     metadata["deletionTimestamp"] = at
+    if resource.key == CRDS.key:
+        return _terminating(obj, at)
     metadata["deletionGracePeriodSeconds"] = wait_s
     if resource.has_generation:
         metadata["generation"] = metadata.get("generation", 0) + 1

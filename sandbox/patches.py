@@ -148,7 +148,9 @@ def _parent(document: Json, path: str) -> tuple[Json, str]:
     return here, last
 
 
-def undecodable(patch: Json, wanted: str) -> status.StatusError:
+def undecodable(
+    patch: Json, wanted: str, *, prefix: str = "error decoding patch: "
+) -> status.StatusError:
     given = {list: "array", dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
     why = f"json: cannot unmarshal {given} into Go value of type {wanted}"
-    return status.bad_request(f"error decoding patch: {why}")
+    return status.bad_request(prefix + why)

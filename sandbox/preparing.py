@@ -11,14 +11,18 @@ from sandbox.calls import Call
 from sandbox.resources import (
     CLUSTERROLEBINDINGS,
     CRDS,
+    DEPLOYMENTS,
     JOBS,
     NAMESPACES,
     NODES,
     PODS,
     PVCS,
+    REPLICASETS,
     ROLEBINDINGS,
     SECRETS,
     SERVICES,
+    STATEFULSETS,
+    Key,
 )
 
 Object = dict[str, Any]
@@ -32,11 +36,22 @@ SERVER_FIELDS = (
 )  # fmt: skip
 
 
+# Where Go writes it although nothing is in it.
+EMPTY_STATUS: dict[Key, Object] = {
+    DEPLOYMENTS.key: {},
+    JOBS.key: {},
+    REPLICASETS.key: {"replicas": 0},
+    STATEFULSETS.key: {"replicas": 0, "availableReplicas": 0},
+}
+
+
 def prepared(call: Call, obj: Object) -> Object:
     for name in SERVER_FIELDS:
         obj["metadata"].pop(name, None)
     if call.resource.has_status and call.resource.key not in STATUS_KEPT:
         obj.pop("status", None)
+    if call.resource.key in EMPTY_STATUS:
+        obj["status"] = dict(EMPTY_STATUS[call.resource.key])
     prepare = PREPARED.get(call.resource.key)
     return prepare(call, obj) if prepare else obj
 
@@ -73,7 +88,7 @@ def _new_service(call: Call, obj: Object) -> Object:
     count = call.cluster.store.version
     spec.setdefault("clusterIP", f"10.0.{count // 250 % 250}.{count % 250 + 1}")
     for port in spec.get("ports", []):
-        port.setdefault("targetPort", port.get("port"))
+        port.setdefault("targetPort", port.get("port", 0))
     return obj | {"status": {"loadBalancer": {}}}
 
 

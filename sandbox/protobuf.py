@@ -62,7 +62,7 @@ def _struct(message: bytes, type_: str) -> dict[str, Any]:
 
 def _named(type_: str) -> dict[int, Field]:
     declared = {field.name: field for field in kinds.types()[type_].fields}
-    declared["metadata"] = Field("metadata", "ObjectMeta", False, False)
+    declared["metadata"] = Field("metadata", "ObjectMeta", is_required=False)
     return {number: declared[name] for number, name in numbers.of(type_).items()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from sandbox import protobuf, status
@@ -35,6 +36,7 @@ async def review(
         raise status.method_not_allowed()
     kind = KINDS[target.group, target.version, target.plural]
     asked = await _read(request)
+    asked["metadata"] = asked.get("metadata") or {}
     about = {"kind": kind, "apiVersion": f"{target.group}/{target.version}"}
     if kind == LOCAL:
         _check_local(asked, target.namespace)
@@ -61,17 +63,17 @@ async def _read(request: web.Request) -> Object:
 
 def _self_access(cluster: Cluster, identity: Identity, asked: Object) -> Object:
     spec = asked.get("spec") or {}
-    _check_attributes("SelfSubjectAccessReview", spec)
+    _check_attributes(spec)
     return _verdict(cluster, identity, spec)
 
 
 def _access_of_other(cluster: Cluster, identity: Identity, asked: Object) -> Object:
     spec = asked.get("spec") or {}
-    _check_attributes("SubjectAccessReview", spec)
+    _check_attributes(spec)
     user, groups = spec.get("user") or "", tuple(spec.get("groups") or ())
     if not user and not groups:
         why = 'Invalid value: "": at least one of user or group must be specified'
-        raise _invalid("SubjectAccessReview", "spec.user", why)
+        raise _invalid("spec.user", why)
     return _verdict(cluster, Identity(user=user, groups=groups), spec)
 
 
@@ -89,36 +91,41 @@ def _attributes(spec: Object) -> Attributes:
     return Attributes(**{name: about.get(name) or "" for name in names})
 
 
-def _check_attributes(kind: str, spec: Object) -> None:
+def _check_attributes(spec: Object) -> None:
     both = [spec.get(name) for name in ("resourceAttributes", "nonResourceAttributes")]
     if all(both):
-        why = "Invalid value: cannot be specified in combination with resourceAttributes"
-        raise _invalid(kind, "spec.nonResourceAttributes", why)
+        why = "cannot be specified in combination with resourceAttributes"
+        raise _no_path(spec["nonResourceAttributes"], why)
     if not any(both):
         why = (
             "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must "
             "be specified"
         )
-        raise _invalid(kind, "spec.resourceAttributes", why)
+        raise _invalid("spec.resourceAttributes", why)
 
 
 def _check_local(asked: Object, namespace: str) -> None:
-    if (asked.get("metadata") or {}).get("namespace", "") != namespace:
+    if asked["metadata"].setdefault("namespace", namespace) != namespace:
         raise status.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
     spec = asked.get("spec") or {}
     if spec.get("nonResourceAttributes"):
-        why = "Invalid value: disallowed on this kind of request"
-        raise _invalid(LOCAL, "spec.nonResourceAttributes", why)
+        raise _no_path(spec["nonResourceAttributes"], "disallowed on this kind of request")
     about = (spec.get("resourceAttributes") or {}).get("namespace", "")
     if about != namespace:
         why = f'Invalid value: "{about}": must match metadata.namespace'
-        raise _invalid(LOCAL, "spec.resourceAttributes.namespace", why)
+        raise _invalid("spec.resourceAttributes.namespace", why)
 
 
-def _invalid(kind: str, field: str, message: str) -> status.StatusError:
-    about = Resource(group=AUTHORIZATION, version="v1", plural="", singular="", kind=kind)
+def _no_path(asked: Object, why: str) -> status.StatusError:
+    shown = orjson.dumps({"Path": asked.get("path", ""), "Verb": asked.get("verb", "")}).decode()
+    return _invalid("spec.nonResourceAttributes", f"Invalid value: {shown}: {why}")
+
+
+def _invalid(field: str, message: str) -> status.StatusError:
+    """The server has forgotten the kind when it comes to judge."""
+    about = Resource(group=AUTHORIZATION, version="v1", plural="", singular="", kind="")
     return status.invalid(about, "", [Cause("FieldValueInvalid", field, message)])
 
 
@@ -150,7 +157,10 @@ def _self(cluster: Cluster, identity: Identity, asked: Object) -> Object:
 
 
 def _token(cluster: Cluster, identity: Identity, asked: Object) -> Object:
-    found = cluster.identify((asked.get("spec") or {}).get("token") or "")
+    token = (asked.get("spec") or {}).get("token")
+    if not token:
+        raise status.bad_request("token is required for TokenReview in authentication")
+    found = cluster.identify(token)
     if found is None:
         return {"status": {"user": {}, "error": "invalid bearer token"}}
     return {"status": {"authenticated": True, "user": _user_info(found)}}

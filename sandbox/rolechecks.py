@@ -22,7 +22,8 @@ from sandbox.status import Cause
 
 Object = dict[str, Any]
 
-SUBJECT_GROUPS = {"User": RBAC_GROUP, "Group": RBAC_GROUP, "ServiceAccount": ""}
+REF_FIELDS = {"APIGroup": "apiGroup", "Kind": "kind", "Name": "name"}  # as Go shows a RoleRef
+SUBJECT_GROUPS = {"ServiceAccount": "", "User": RBAC_GROUP, "Group": RBAC_GROUP}
 
 
 def set_defaults(obj: Object) -> Object:
@@ -71,7 +72,8 @@ def _check_ref(resource: Resource, obj: Object, old: Object | None) -> Iterator[
     ref = obj.get("roleRef") or {}
     kinds = ["Role", "ClusterRole"] if resource.namespaced else ["ClusterRole"]
     if old is not None and old["roleRef"] != ref:
-        yield _invalid("roleRef", ref, "cannot change roleRef")
+        shown = {name: ref.get(key, "") for name, key in REF_FIELDS.items()}
+        yield _invalid("roleRef", shown, "cannot change roleRef")
     if ref.get("apiGroup", RBAC_GROUP) != RBAC_GROUP:
         yield _unsupported("roleRef.apiGroup", ref["apiGroup"], [RBAC_GROUP])
     if ref.get("kind") not in kinds:
@@ -86,7 +88,7 @@ def _check_subjects(resource: Resource, obj: Object) -> Iterator[Cause]:
         if not subject.get("name"):
             yield _required(f"{at}.name", "")
         if kind not in SUBJECT_GROUPS:
-            yield _unsupported(f"{at}.kind", kind, sorted(SUBJECT_GROUPS, reverse=True))
+            yield _unsupported(f"{at}.kind", kind, list(SUBJECT_GROUPS))
         elif subject.get("apiGroup", "") != SUBJECT_GROUPS[kind]:
             yield _unsupported(f"{at}.apiGroup", subject["apiGroup"], [SUBJECT_GROUPS[kind]])
         elif kind == "ServiceAccount" and not resource.namespaced and not subject.get("namespace"):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from sandbox import changes, status, writing
+from sandbox import changes, decoding, status, writing
 from sandbox.answers import json_answer
 from sandbox.calls import Call
 from sandbox.resources import SCALES, Resource
@@ -33,6 +33,8 @@ async def get(call: Call) -> web.Response:
 
 async def update(call: Call) -> web.Response:
     asked = await writing.read_object(call)
+    writing.check_says_name(call, asked)
+    decoding.check(SCALES, asked)
     return _answer(call, _scaled(call, _required(call), asked))
 
 
@@ -41,6 +43,7 @@ async def patch(call: Call) -> web.Response:
     takes = [kind for kind in changes.accepted(call.resource) if kind != changes.APPLY_PATCH]
     change = await changes.read(call, takes)
     asked = change.applied(scale_of(call.resource, obj), SCALES)
+    change.check_types(asked, SCALES)
     return _answer(call, _scaled(call, obj, asked))
 
 
@@ -72,11 +75,6 @@ def _required(call: Call) -> Object:
 
 def _scaled(call: Call, obj: Object, asked: Object) -> Object:
     replicas = (asked.get("spec") or {}).get("replicas") or 0
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise status.bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal value into '
-            "Go struct field ScaleSpec.spec.replicas of type int32"
-        )
     if replicas < 0:
         raise _negative(call, replicas)
     version = (asked.get("metadata") or {}).get("resourceVersion")

@@ -95,7 +95,7 @@ def _check(value: Json, schema: Schema, path: str, causes: list[Cause]) -> None:
     if value is None and schema.get("nullable"):
         return
     if not _has_type(value, schema):
-        wanted = schema["type"]
+        wanted = schema.get("type", "integer,string")  # a number or a string has none
         message = (
             f'Invalid value: "{kind_of(value)}": {path} in body must be of type {wanted}: '
             f'"{kind_of(value)}"'

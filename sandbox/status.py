@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 if TYPE_CHECKING:
     from sandbox.auth import Attributes
     from sandbox.resources import Resource
@@ -80,6 +82,13 @@ def unprocessable() -> StatusError:
     error = StatusError(422, "Invalid", message)
     error.status["details"] = {}
     return error
+
+
+def invalid_patch(shown: str, why: str) -> StatusError:
+    """What a patch would make, or of a strategic one the patch itself, but not of which object."""
+    text = f"Invalid value: {orjson.dumps(shown).decode()}: {why}"
+    cause = {"reason": "FieldValueInvalid", "message": text, "field": "patch"}
+    return StatusError(422, "Invalid", f' "" is invalid: patch: {text}', causes=[cause])
 
 
 def page_not_found() -> StatusError:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sandbox import status
+from sandbox import gotext, status
+from sandbox.patches import undecodable
 from sandbox.shapes import Json, Shape
 
 Object = dict[str, Any]
@@ -25,7 +26,7 @@ DELETE_PREFIX = "$deleteFromPrimitiveList/"
 def merge(target: Json, patch: Json, shape: Shape) -> Json:
     """A new value; neither argument is changed."""
     if not isinstance(patch, dict):
-        raise status.bad_request("the patch of an object must be an object")
+        raise undecodable(patch, "map[string]interface {}", prefix="")
     return _merge_maps(target if isinstance(target, dict) else {}, patch, shape)
 
 
@@ -36,7 +37,8 @@ def _merge_maps(target: Object, patch: Object, shape: Shape) -> Object:
     if directive == "replace":
         return {key: value for key, value in patch.items() if key != DIRECTIVE}
     if directive not in (None, "merge"):
-        raise status.bad_request(f"Unknown patch type found: {directive}")
+        shown = gotext.printed(patch)
+        raise status.untyped(f"unknown patch type: {directive} in map: {shown}")
     merged = _retained(target, patch)
     for field in _touched(patch):
         _merge_field(merged, patch, field, shape.child(field))
@@ -50,7 +52,7 @@ def _retained(target: Object, patch: Object) -> Object:
         return dict(target)
     fields = [field for field in _touched(patch) if patch.get(field) is not None]
     if not isinstance(kept, list) or any(field not in kept for field in fields):
-        raise status.unprocessable()
+        raise status.bad_request("invalid patch format of retainKeys")
     return {key: value for key, value in target.items() if key in kept}
 
 
@@ -94,7 +96,8 @@ def _merge_lists(items: Items, patch: Items, order: Items | None, shape: Shape) 
         return _ordered(merged, items, patch if order is None else order, lambda item: item)
     for item in [*items, *patch]:
         if not isinstance(item, dict) or key not in item and DIRECTIVE not in item:
-            raise status.untyped(f"map: {item} does not contain declared merge key: {key}")
+            shown = gotext.printed(item)
+            raise status.untyped(f"map: {shown} does not contain declared merge key: {key}")
     if any(item.get(DIRECTIVE) == "replace" for item in patch):
         return [item for item in patch if DIRECTIVE not in item]
     gone = [item.get(key) for item in patch if item.get(DIRECTIVE) == "delete"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import orjson
 from aiohttp import web
 
-from sandbox import admission, changes, eventforms, options, preparing, protobuf, status
+from sandbox import admission, changes, decoding, eventforms, options, preparing, protobuf, status
 from sandbox.answers import in_version, object_answer
 from sandbox.auth import Attributes
 from sandbox.calls import Call, content_type, decode_object, read_body
 from sandbox.duplicates import duplicate_fields
+from sandbox.kinds import defaults
 from sandbox.resources import (
     CLUSTERROLEBINDINGS,
     CLUSTERROLES,
@@ -52,7 +54,9 @@ async def update(call: Call) -> web.Response:
         check_may_create(call)
         return _create(call, obj)
     old = required(call)
+    check_says_name(call, obj)
     admission.check_kind(call, obj)
+    decoding.check(call.resource, obj)
     if call.resource.is_custom and not obj["metadata"].get("resourceVersion"):
         raise _without_version(call)
     obj["metadata"].pop("managedFields", None)
@@ -63,14 +67,18 @@ async def patch(call: Call) -> web.Response:
     change = await changes.read(call, changes.accepted(call.resource))
     old = required(call)
     new = change.applied(old, call.resource)
+    whole = orjson.dumps(new).decode()
     admission.check_kind(call, new)
+    change.check_types(new, call.resource)
     check_same(call, new, old)
     owners = new["metadata"].get("managedFields")
     new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
     if owners in ([], [{}]):  # how a client says that nobody owns anything any more
         new["metadata"]["managedFields"] = []
-        return object_answer(call, updated(call, old, new, is_patch=True, has_owners=True))
-    return object_answer(call, updated(call, old, new, is_patch=True))
+        return object_answer(
+            call, updated(call, old, new, patched=change.shown(whole), has_owners=True)
+        )
+    return object_answer(call, updated(call, old, new, patched=change.shown(whole)))
 
 
 def check_named(call: Call) -> None:
@@ -80,6 +88,15 @@ def check_named(call: Call) -> None:
     if call.resource.is_custom:
         raise status.bad_request("name must be provided")
     raise status.method_not_allowed()
+
+
+def check_says_name(call: Call, obj: Object) -> None:
+    about = obj.get("metadata") or {}
+    if isinstance(about, dict) and not about.get("name"):
+        raise status.bad_request(
+            f"the name of the object ({call.name} based on URL) was undeterminable: name must be "
+            "provided"
+        )
 
 
 def check_same(call: Call, new: Object, old: Object) -> None:
@@ -119,14 +136,15 @@ async def read_object(call: Call) -> Object:
 
 def _create(call: Call, obj: Object) -> web.Response:
     admission.check_kind(call, obj)
+    decoding.check(call.resource, obj)
     if obj["metadata"].get("resourceVersion"):
         raise status.untyped("resourceVersion should not be set on objects to be created")
-    admission.check_place(call)
+    admission.check_place(call, obj["metadata"].get("name", ""))
     return object_answer(call, created(call, preparing.prepared(call, obj)), 201)
 
 
 def created(call: Call, obj: Object) -> Object:
-    obj = admission.fit_schema(call, obj, is_new=True)
+    obj = admission.fit_schema(call, obj, is_filled=True)
     admission.check_object(call, obj, None)
     admission.call_webhooks(call, "CREATE", obj, None)
     return call.cluster.store.create(
@@ -135,10 +153,11 @@ def created(call: Call, obj: Object) -> Object:
 
 
 def updated(
-    call: Call, old: Object, new: Object, *, is_patch: bool = False, has_owners: bool = False
+    call: Call, old: Object, new: Object, *, patched: str = "", has_owners: bool = False
 ) -> Object:
     """An apply has already worked out who owns what; for the others the store does."""
-    fitted = admission.fit_schema(call, new, is_patch=is_patch)
+    fills = not call.resource.is_custom and defaults.is_filled(call.resource, old)
+    fitted = admission.fit_schema(call, new, patched=patched, is_filled=fills)
     shown = _as_written(call, old, fitted)
     admission.check_object(call, shown, old)
     admission.call_webhooks(call, "UPDATE", shown, old)

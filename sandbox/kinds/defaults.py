@@ -20,13 +20,15 @@ KEPT_CLAIMS = {"whenDeleted": "Retain", "whenScaled": "Retain"}
 FILLED: dict[str, Object] = {
     "DeploymentSpec": {
         "replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "strategy": {},
+        "template": {},
     },
     "DeploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": ROLLING},
     "StatefulSetSpec": {
         "replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady",
-        "updateStrategy": {}, "persistentVolumeClaimRetentionPolicy": KEPT_CLAIMS,
+        "updateStrategy": {}, "template": {}, "persistentVolumeClaimRetentionPolicy": KEPT_CLAIMS,
     },
     "StatefulSetUpdateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+    "PodTemplateSpec": {"spec": {}},
     "ReplicaSetSpec": {"replicas": 1},
     "JobSpec": {
         "parallelism": 1, "completions": 1, "backoffLimit": 6, "completionMode": "NonIndexed",
@@ -64,6 +66,14 @@ def fill(resource: Resource, obj: Object) -> None:
     name = kinds.type_name(resource)
     if name in kinds.types():
         _fill(name, obj)
+
+
+def is_filled(resource: Resource, obj: Object) -> bool:
+    """Whether it went through here when it was made: what controllers made by themselves did not,
+    and stays as they made it."""
+    whole = copy.deepcopy(obj)
+    fill(resource, whole)
+    return whole == obj
 
 
 def _fill(name: str, value: Object) -> None:

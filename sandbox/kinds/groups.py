@@ -94,6 +94,6 @@ CustomResourceSubresourceScale: specReplicasPath* statusReplicasPath* labelSelec
 CustomResourceColumnDefinition: name* type* format description priority:int jsonPath*
 SelectableField: jsonPath*
 CustomResourceConversion: strategy* webhook:any
-CustomResourceDefinitionStatus: conditions:[Condition/type]
+CustomResourceDefinitionStatus: conditions:[Condition/type]?
   acceptedNames:CustomResourceDefinitionNames storedVersions:[str] observedGeneration:long
 """

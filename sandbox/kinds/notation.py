@@ -6,7 +6,7 @@ A field without a type is a string, `*` means required. Types: `str`, `int`, `lo
 `time`, `bytes`, `qty` (a quantity), `ios` (number or string), `any`, or another Type. `[T]` is a
 list that is one value, `[T/key]` one that merges by its items' keys (the first of which is the
 patchMergeKey), `[T+]` a set; `{T}` is a map. `!` after a map or a type's name: it is one value.
-`~` after a field's type: the patch strategy `retainKeys`.
+`~` after a field's type: the patch strategy `retainKeys`; `?`: it may be null.
 https://github.com/kubernetes/community/blob/main/contributors/devel/sig-architecture/api-conventions.md
 """
 
@@ -31,7 +31,7 @@ SCALARS: dict[str, Schema] = {
     "ios": {"x-kubernetes-int-or-string": True, "format": "int-or-string"},
     "any": {"x-kubernetes-preserve-unknown-fields": True},
 }
-_FIELD = re.compile(r"(?P<name>\w+)(?P<required>\*?)(?::(?P<type>[^~]+))?(?P<retain>~?)")
+_FIELD = re.compile(r"(?P<name>\w+)(?P<required>\*?)(?::(?P<type>[^~?]+))?(?P<mark>[~?]?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Field:
     name: str
     type: str
     is_required: bool
-    retains_keys: bool
+    retains_keys: bool = False
+    is_nullable: bool = False
 
     @property
     def inner(self) -> str:
@@ -75,7 +76,11 @@ def _field(word: str) -> Field:
     if found is None:
         raise ValueError(f"not a field: {word}")
     return Field(
-        found["name"], found["type"] or "str", bool(found["required"]), bool(found["retain"])
+        found["name"],
+        found["type"] or "str",
+        bool(found["required"]),
+        retains_keys=found["mark"] == "~",
+        is_nullable=found["mark"] == "?",
     )
 
 
@@ -100,7 +105,7 @@ def _field_schema(field: Field, refer: Refer) -> Schema:
         has_keys = "x-kubernetes-patch-merge-key" in schema
         strategy = "merge,retainKeys" if has_keys else "retainKeys"
         return schema | {"x-kubernetes-patch-strategy": strategy}
-    return schema
+    return schema | {"nullable": True} if field.is_nullable else schema
 
 
 def _schema(text: str, refer: Refer) -> Schema:

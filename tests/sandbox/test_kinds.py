@@ -6,8 +6,10 @@ from sandbox import kinds
 from sandbox.kinds import defaults
 from sandbox.kinds.notation import SCALARS, parse, schema_of
 from sandbox.resources import BUILT_IN, PODS
+from sandbox.resources import DEPLOYMENTS as DEPLOYMENTS_KIND
 
 SECRETS = "/api/v1/namespaces/default/secrets"
+JSON_PATCH = "application/json-patch+json"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 
 
@@ -81,16 +83,14 @@ def test_what_is_no_field_is_told():
         ({"selector": []},
          "array into Go struct field DeploymentSpec.spec.selector of type v1.LabelSelector"),
         ({"selector": {"matchLabels": {"a": 1}}},
-         "number into Go struct field LabelSelector.spec.selector.matchLabels of type "
-         "map[string]string"),
+         "number into Go struct field LabelSelector.spec.selector.matchLabels of type string"),
         ({"template": {"spec": {"containers": [{"name": True}]}}},
          "bool into Go struct field Container.spec.template.spec.containers.name of type string"),
         ({"template": {"spec": {"containers": {}}}},
          "object into Go struct field PodSpec.spec.template.spec.containers of type "
          "[]v1.Container"),
         ({"template": {"spec": {"containers": ["c"]}}},
-         "string into Go struct field PodSpec.spec.template.spec.containers of type "
-         "[]v1.Container"),
+         "string into Go struct field PodSpec.spec.template.spec.containers of type v1.Container"),
     ],
 )  # fmt: skip
 async def test_a_value_of_another_type_cannot_be_read(api, spec, said):
@@ -186,7 +186,8 @@ async def test_a_required_field_must_be_there_at_creation(api):
     code, answer = await api.post(DEPLOYMENTS, {"metadata": {"name": "d"}, "spec": {}})
 
     assert (code, [cause["field"] for cause in answer["details"]["causes"]]) == (
-        422, ["spec.selector", "spec.template"],
+        422,
+        ["spec.selector", "spec.template.metadata.labels", "spec.template.spec.containers"],
     )  # fmt: skip
 
 
@@ -212,3 +213,21 @@ async def test_the_pods_of_a_job_are_labelled_with_its_name(api):
         "batch.kubernetes.io/job-name": "j", "job-name": "j",
     }  # fmt: skip
     assert (obj["spec"]["backoffLimit"], obj["spec"]["completions"]) == (6, 1)
+
+
+@pytest.mark.asyncio
+async def test_a_change_is_filled_in_too_unless_a_controller_made_the_object(api, cluster):
+    await api.post(DEPLOYMENTS, deployment())
+    bare = deployment()
+    bare["metadata"] = {"name": "bare", "namespace": "default"}
+    cluster.store.create(DEPLOYMENTS_KIND, bare, manager="controller")
+    change = [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "x"}}]
+
+    policies = [
+        (await api.call("PATCH", f"{DEPLOYMENTS}/{name}", change, kind=JSON_PATCH))[1]["spec"][
+            "template"
+        ]["spec"]["containers"][1].get("terminationMessagePolicy")
+        for name in ("d", "bare")
+    ]
+
+    assert policies == ["File", None]

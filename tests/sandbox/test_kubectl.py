@@ -138,7 +138,7 @@ def test_get_follows_changes(sandbox, space):
         ("namespace/team-a", ["Status:       Active"]),
         (
             "crd/workspaces.kaito.sh",
-            ["API Version:  apiextensions.k8s.io/v1", "customresourcecleanup"],
+            ["API Version:  apiextensions.k8s.io/v1", "InitialNamesAccepted"],
         ),
         ("clusterrole/kaitoweb", ["workspaces.kaito.sh", "[get list watch create update"]),
     ],

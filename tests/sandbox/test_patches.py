@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from sandbox.patches import apply_json_patch, merge
 from sandbox.status import StatusError
 
+TEXT = st.text("ab/~-0", max_size=4)  # what pointers are made of
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner),
     max_leaves=8,
 )
 

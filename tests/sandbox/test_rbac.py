@@ -257,7 +257,10 @@ async def test_a_binding_keeps_its_role(api, cluster):
     assert (code, said.rpartition(": ")[2]) == (422, "cannot change roleRef")
 
 
-@pytest.mark.parametrize(("name", "code"), [("system:a", 201), ("a%b", 422), ("..", 422)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("system:a", 201), ("a.b", 201), ("A_b", 201), ("a%b", 422), ("a/b", 422), ("..", 422)],
+)
 @pytest.mark.asyncio
 async def test_names_of_roles_are_freer_than_others(api, name, code):
     body = {"metadata": {"name": name}, "rules": [rule("get", "pods")]}

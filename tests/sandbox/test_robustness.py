@@ -63,8 +63,9 @@ def client():
         yield made
 
 
+@pytest.mark.timeout(30)
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(WAYS, PLACES, VALUES)
 def test_no_body_breaks_the_server(client, way, place, value):
@@ -76,6 +77,65 @@ def test_no_body_breaks_the_server(client, way, place, value):
 
     untyped = answer.json().get("message", "").startswith("failed to create typed patch object")
     assert answer.status_code < 500 or untyped, answer.text
+    assert listed.status_code == 200
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+LABELS = {"app": "a"}
+BUILT_IN = {
+    f"{RBAC}/clusterroles": {
+        "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}],
+    },
+    f"{RBAC}/namespaces/default/rolebindings": {
+        "roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}],
+    },
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions": {"spec": WIDGET_CRD["spec"]},
+    "/apis/apps/v1/namespaces/default/deployments": {
+        "spec": {
+            "selector": {"matchLabels": LABELS},
+            "template": {
+                "metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "c"}]},
+            },
+        },
+    },
+    "/api/v1/namespaces/default/services": {"spec": {"ports": [{"port": 80}], "selector": LABELS}},
+    "/api/v1/namespaces/default/secrets": {"data": {"a": "eA=="}, "stringData": {"b": "c"}},
+    "/apis/events.k8s.io/v1/namespaces/default/events": {"regarding": {"name": "p"}, "note": "n"},
+}  # fmt: skip
+
+
+def paths_in(value, path=()):
+    """Every place in a body, so that each can be broken."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from paths_in(inner, (*path, key))
+
+
+def with_value(body, path, value):
+    made = json.loads(json.dumps(body))
+    here = made
+    for step in path[:-1]:
+        here = here[step]
+    here[path[-1]] = value
+    return made
+
+
+@pytest.mark.timeout(30)
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.sampled_from(sorted(BUILT_IN)), st.data())
+def test_no_body_of_a_built_in_kind_breaks_the_server(client, path, data):
+    body = {"metadata": {"generateName": "x-"}} | BUILT_IN[path]
+    place = data.draw(st.sampled_from(list(paths_in(body))))
+    content = json.dumps(with_value(body, place, data.draw(VALUES)))
+
+    answer = client.post(path, content=content)
+    listed = client.get(path)
+
+    assert answer.status_code < 500, answer.text
     assert listed.status_code == 200
 
 

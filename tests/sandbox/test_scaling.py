@@ -39,7 +39,7 @@ async def test_the_scale_of_a_workload_is_read(api):
 @pytest.mark.parametrize(
     ("method", "body", "kind"),
     [
-        ("PUT", {"spec": {"replicas": 5}}, "application/json"),
+        ("PUT", {"metadata": {"name": "s"}, "spec": {"replicas": 5}}, "application/json"),
         ("PATCH", {"spec": {"replicas": 5}}, "application/merge-patch+json"),
         ("PATCH", {"spec": {"replicas": 5}}, "application/strategic-merge-patch+json"),
         ("PATCH", [{"op": "replace", "path": "/spec/replicas", "value": 5}],
@@ -66,9 +66,10 @@ async def test_zero_is_left_out_as_in_go(api):
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        ({"spec": {"replicas": -1}}, 422),
-        ({"spec": {"replicas": "many"}}, 400),
-        ({"spec": {"replicas": 1}, "metadata": {"resourceVersion": "1"}}, 409),
+        ({"metadata": {"name": "s"}, "spec": {"replicas": -1}}, 422),
+        ({"metadata": {"name": "s"}, "spec": {"replicas": "many"}}, 400),
+        ({"spec": {"replicas": 1}}, 400),
+        ({"metadata": {"name": "s", "resourceVersion": "1"}, "spec": {"replicas": 1}}, 409),
     ],
 )
 async def test_a_scale_that_cannot_be_is_refused(api, asked, code):
