@@ -105,6 +105,17 @@ def workspace():
     return Workspace.objects.get()
 
 
+def test_what_is_seen_is_announced_only_after_the_commit(feeder):
+    """A page that asked sooner would read the old row, and not ask again."""
+    raw = builders.raw_workspace()
+    with feeder.capture(execute=False) as callbacks:
+        mirror.apply(
+            Seen(target=targets.WORKSPACES, raw=raw), cluster=feeder.cluster, token=feeder.token
+        )
+
+    assert (feeder.announced, len(callbacks)) == ([], 1)
+
+
 def test_seen_workspace_makes_a_whole_row(feeder, cluster):
     raw = builders.raw_workspace(status=builders.ready_status())
 
