@@ -24,6 +24,7 @@ from workspaces.types import OperationStatus
 pytestmark = pytest.mark.django_db
 
 LOST_ANSWER = Unreachable("Timeout", "The cluster did not answer in time.", outcome_unknown=True)
+TIMED_OUT = Unreachable("Timeout", "The cluster took too long.", 504, outcome_unknown=True)
 BUSY = Unreachable("TooManyRequests", "The cluster is busy.", 429, retry_after_s=7)
 
 
@@ -83,6 +84,20 @@ def test_carry_out_creates_what_was_asked(api, wish):
     )
     assert (wish.uid, wish.attempts, wish.error) == ("uid-1", 1, "")
     assert wish.created_at <= wish.started_at <= wish.finished_at
+
+
+def test_end_is_announced_only_after_its_commit(
+    api, wish, monkeypatch, django_capture_on_commit_callbacks
+):
+    """A page that asked sooner would read "running", and not ask again."""
+    running, announced = states.mark_running(wish.pk, worker="w"), []
+    monkeypatch.setattr("workspaces.feed.publish", lambda *topics: announced.extend(topics))
+    with django_capture_on_commit_callbacks() as callbacks:
+        states.mark_finished(running, Ending(status=OperationStatus.SUCCEEDED, uid="uid-1"))
+
+    assert (announced, len(callbacks)) == ([], 1)
+    callbacks[0]()
+    assert announced == [f"operation-{wish.pk}", "workspaces"]
 
 
 def test_carry_out_leaves_one_outcome_entry_beside_the_request(api, wish):
@@ -254,8 +269,9 @@ def test_unreachable_cluster_is_given_up_after_ten_minutes(api, wish):
     assert outcomes() == ["requested", "failed"]
 
 
-def test_lost_answer_of_a_creation_is_recognised_by_the_operation_id(api, wish):
-    api.script = [(LOST_ANSWER, "after")]
+@pytest.mark.parametrize("error", [LOST_ANSWER, TIMED_OUT], ids=["no answer", "504"])
+def test_lost_answer_of_a_creation_is_recognised_by_the_operation_id(api, wish, error):
+    api.script = [(error, "after")]
     operations.carry_out(wish.pk)
     make_due(wish)
 
