@@ -78,7 +78,8 @@ def is_filled(resource: Resource, obj: Object) -> bool:
 
 def _fill(name: str, value: Object) -> None:
     for key, default in FILLED.get(name, {}).items():
-        value.setdefault(key, copy.deepcopy(default))
+        if key != "rollingUpdate" or value["type"] == "RollingUpdate":
+            value.setdefault(key, copy.deepcopy(default))
     if name == "Container" and value.get("image"):
         value.setdefault("imagePullPolicy", _pull_policy(value["image"]))
     for field in kinds.types()[name].fields:

@@ -231,3 +231,10 @@ async def test_a_change_is_filled_in_too_unless_a_controller_made_the_object(api
     ]
 
     assert policies == ["File", None]
+
+
+@pytest.mark.asyncio
+async def test_only_a_rolling_update_has_a_pace(api):
+    _, obj = await api.post(DEPLOYMENTS, deployment(strategy={"type": "Recreate"}))
+
+    assert obj["spec"]["strategy"] == {"type": "Recreate"}
