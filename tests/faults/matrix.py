@@ -27,6 +27,7 @@ from tests.servers import RunningSandbox, run_sandbox
 from tests.wires import Wire
 
 WAIT_S = 30.0
+PORTION = 200  # objects that are made or deleted in one turn of the sandbox's loop
 MARKS = [
     pytest.mark.timeout(60),
     # urllib3 drops a socket that was reset in its handshake without closing it; the collector does that at once.
@@ -72,8 +73,13 @@ class Field:
     wire: Wire
 
     def create(self, *names: str, **labels: str) -> None:
-        made = [workspace(name, **labels) for name in names]
-        self._do(lambda c: [_store(c).create(kind_of(c), each, manager="test") for each in made])
+        for start in range(0, len(names), PORTION):
+            made = [workspace(name, **labels) for name in names[start : start + PORTION]]
+            self._do(
+                lambda c, made=made: [
+                    _store(c).create(kind_of(c), each, manager="test") for each in made
+                ]
+            )
 
     def change(self, name: str, **labels: str) -> None:
         def act(cluster: SandboxCluster) -> None:
@@ -178,7 +184,8 @@ class Field:
         self.wire.accept()
         self.wire.delay(0)
         self.wire.cut()
-        self._do(_empty)
+        while self._do(_empty):
+            pass
         self.knobs.forget_requests()
 
 
@@ -196,11 +203,13 @@ def _is_metadata(record: Object) -> bool:
     return "PartialObjectMetadata" in record["headers"].get("accept", "")
 
 
-def _empty(cluster: SandboxCluster) -> None:
-    for found in cluster.store.list(kind_of(cluster)):
-        cluster.store.delete(
-            kind_of(cluster), found["metadata"]["namespace"], found["metadata"]["name"]
-        )
+def _empty(cluster: SandboxCluster) -> bool:
+    """Deletes a portion of the workspaces; whether there was any."""
+    found = cluster.store.list(kind_of(cluster))[:PORTION]
+    for each in found:
+        metadata = each["metadata"]
+        cluster.store.delete(kind_of(cluster), metadata["namespace"], metadata["name"])
+    return bool(found)
 
 
 def _still(cluster: SandboxCluster) -> None:

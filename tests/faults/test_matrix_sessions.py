@@ -240,7 +240,8 @@ def test_row18_only_one_of_two_watchers_writes(ground):
         with session(ground) as latter:
             assert latter.token == former.token + 1
             ground.create("b")
-            assert former.lost.wait(3)
+            assert former.lost.wait(matrix.WAIT_S)
+            wait_for(lambda: not any(thread.is_alive() for thread in former._threads))
             wait_for(lambda: is_level(ground))
             assert not latter.lost.is_set()
 
@@ -360,26 +361,24 @@ def test_row13_definition_deleted_and_installed_again(ground):
 
 
 @pytest.mark.timeout(200)
-def test_five_thousand_rows_survive_an_expired_version(ground, record_property):
-    """F14: a relist of all; the rows never look fewer than they are. Its seconds are measured in bench/."""
-    names = [f"w{number}" for number in range(5000)]
+def test_thousand_rows_survive_an_expired_version(ground):
+    """F14: a relist of all, in which the rows never look fewer than they are. bench/ measures it with five thousand."""
+    names = [f"w{number}" for number in range(1000)]
     ground.create(*names)
     with session(ground):
-        wait_for(lambda: len(rows()) == 5000, limit_s=100)
-        fewest, over = [5000], threading.Event()
+        wait_for(lambda: len(rows()) == 1000, limit_s=150)
+        fewest, over = [1000], threading.Event()
         counting = threading.Thread(target=_count, args=(fewest, over))
         with ground.away():
             ground.delete(*names[:5])
             ground.create("x", "y")
             ground.knobs.compact()
             counting.start()
-        began = time.monotonic()
         wait_for(lambda: is_level(ground))
-        record_property("relist_s", time.monotonic() - began)
-        print(f"relisted 5,000 in {time.monotonic() - began:.1f} s")
         over.set()
         counting.join()
-    assert min(fewest) >= 4995
+    assert ground.lists() == 4  # two pages each
+    assert min(fewest) >= 995
 
 
 def _count(fewest, over):
