@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 LOST_ANSWER = Unreachable("Timeout", "The cluster did not answer in time.", outcome_unknown=True)
 DENIED = Denied("Forbidden", "kaitoweb may not do this.", 403)
+REJECTED = Denied("Unauthorized", "The cluster does not accept the sign-in.", 401)
 NOT_SERVED = NotFound("NotServed", "The cluster does not know this kind of object.", 404)
 UNSURE = "It may have been carried out all the same: look before you ask for it again."
 
@@ -140,6 +141,21 @@ def test_deletion_that_is_refused_after_a_lost_answer_says_that_nobody_knows(api
     operations.carry_out(deletion.pk)
 
     assert tried_again(deletion) == ("failed", f"kaitoweb may not do this. {UNSURE}")
+
+
+@pytest.mark.parametrize("wish_of", ["creation", "deletion"])
+def test_wish_outlives_more_than_one_rejected_sign_in(api, request, monkeypatch, wish_of):
+    """Renewing it takes a person minutes; the second attempt looks before it sends, and is rejected there."""
+    asked = request.getfixturevalue({"creation": "wish"}.get(wish_of, wish_of))
+    api.script = [REJECTED]
+    operations.carry_out(asked.pk)
+    with monkeypatch.context() as expired:
+        expired.setattr(api, "get", raising(REJECTED))
+        expired.setattr(api, "delete", lambda *_, **__: raising(REJECTED)())
+        waiting = tried_again(asked)
+
+    assert waiting == ("queued", REJECTED.message)
+    assert tried_again(asked) == ("succeeded", "")
 
 
 def test_first_attempt_that_is_refused_is_refused(api, deletion):

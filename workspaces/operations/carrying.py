@@ -73,15 +73,19 @@ def _attempt(operation: Operation) -> Ending:
             return _last_look(operation)
         return Ending(status=OperationStatus.SUCCEEDED, uid=_sent(operation))
     except Unseen as unseen:
+        _check_sign_in(unseen.error)
         return _unseen(unseen.error)
     except Unreachable:
         raise
     except ClusterError as error:
-        if (
-            error.status == UNAUTHORIZED
-        ):  # about kaitoweb's sign-in, which a person renews; not about the wish
-            raise Unreachable(error.reason, error.message, error.status, error.detail) from error
+        _check_sign_in(error)
         return _judged(error)
+
+
+def _check_sign_in(error: ClusterError) -> None:
+    """A rejected sign-in is about kaitoweb, and a person renews it; the wish is tried again meanwhile."""
+    if error.status == UNAUTHORIZED:
+        raise Unreachable(error.reason, error.message, error.status, error.detail) from error
 
 
 def _sent(operation: Operation) -> str:
