@@ -30,7 +30,11 @@ class Valkey:
             folder.name, command, folder=folder.parent, environment=dict(os.environ)
         )
         self.client = redis.Redis(
-            host=HOST, port=port, password=self.PASSWORD, decode_responses=True
+            host=HOST,
+            port=port,
+            password=self.PASSWORD,
+            decode_responses=True,
+            socket_timeout=10,
         )
 
     def start(self) -> Valkey:

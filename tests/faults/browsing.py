@@ -62,12 +62,22 @@ class Person:
     def deploy(self, name: str, values: dict[str, str] | None = None) -> httpx.Response:
         return self.send("/deploy/", values or self.deploy_form(name))
 
-    def delete_form(self, name: str) -> dict[str, str]:
-        form = _soup(self.client.get(self.delete_url(name))).find(id="question")
+    def delete_form(self, name: str, page: httpx.Response | None = None) -> dict[str, str]:
+        """In `page`, if that was asked for before."""
+        form = _soup(page or self.client.get(self.delete_url(name))).find(id="question")
         return dict(_fields(form)) | {"confirm": name, "reason": REASON}
 
     def delete(self, name: str, values: dict[str, str] | None = None) -> httpx.Response:
         return self.send(self.delete_url(name), values or self.delete_form(name))
+
+    def test_cluster(self, pk: int) -> httpx.Response:
+        token = {"csrfmiddlewaretoken": self._form["csrfmiddlewaretoken"]}
+        return self.client.post(f"/clusters/{pk}/test/", data=token)
+
+    def renew_cluster(self, name: str, kubeconfig: str) -> httpx.Response:
+        values = {"renew": name, "name": name, "kubeconfig": kubeconfig}
+        token = {"csrfmiddlewaretoken": self._form["csrfmiddlewaretoken"]}
+        return self.client.post("/clusters/connect/", data=values | token)
 
     def send(self, path: str, values: dict[str, str]) -> httpx.Response:
         answer = self.client.post(path, data=values)

@@ -186,6 +186,18 @@ class Truth:
             self._client.delete(self._path(item))
         wait_until(lambda: not self.objects(), what="an empty cluster")
 
+    def _list(self) -> None:
+        """What there is now, and what was there before and is not any more."""
+        listed = self._client.get(self.PATH).raise_for_status().json()
+        there = {item["metadata"]["uid"]: item for item in listed["items"]}
+        known = self.objects()
+        for uid in known.keys() - there:
+            self.changes.append(replace(known[uid], at=time.monotonic(), type="DELETED"))
+        for uid, item in there.items():
+            if uid not in known or str(known[uid].version) != item["metadata"]["resourceVersion"]:
+                self._note("MODIFIED" if uid in known else "ADDED", item)
+        self._version = listed["metadata"]["resourceVersion"]
+
     @staticmethod
     def _path(item: dict) -> str:
         meta = item["metadata"]
@@ -195,19 +207,18 @@ class Truth:
         while not self._stopping.is_set():
             try:
                 for event in self._events():
-                    if event["type"] == "ERROR":
+                    if event["type"] == "ERROR":  # the version is forgotten
                         self._list()
                         break
-                    if event["type"] != "BOOKMARK":
-                        self._note(event["type"], event["object"])
+                    self._note(event["type"], event["object"])
                     self._version = event["object"]["metadata"]["resourceVersion"]
-            except (httpx.HTTPError, httpx.StreamError, OSError):
+            except (httpx.HTTPError, httpx.StreamError, OSError):  # also while KAITO is not there
                 self._stopping.wait(0.2)
 
     def _events(self) -> Iterator[dict]:
         query = {"watch": "true", "resourceVersion": self._version, "timeoutSeconds": "3000"}
         with self._client.stream("GET", self.PATH, params=query) as stream:
-            self._stream = stream
+            self._stream = stream.raise_for_status()
             yield from map(json.loads, filter(None, stream.iter_lines()))
 
     def _note(self, kind: str, raw: dict) -> None:

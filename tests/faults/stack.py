@@ -7,6 +7,7 @@ through a wire of its own, so that a test may freeze, cut or unplug exactly that
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from tests.faults import checker
+from tests.faults.administering import Administrator
 from tests.faults.brokers import Valkey
 from tests.faults.browsing import Person, http_client
 from tests.faults.building import HOST, WORKERS, Building
@@ -30,6 +32,8 @@ from tests.wires import Wire
 
 BEHIND_TLS = {"X-Forwarded-Proto": "https"}
 PROGRAM = ("web", *WORKERS, "beat")
+# libfaketime comes built for no other.
+CAN_SET_CLOCKS = (platform.system(), platform.machine()) == ("Linux", "x86_64")
 STATIC = ("python", "manage.py", "collectstatic", "--noinput", "-v0")  # as the image is built
 
 
@@ -66,6 +70,8 @@ class Stack:
         self._prepare()
         admin = (self.sandbox.url, self.sandbox.token, self.sandbox.context)
         self.truth, self.knobs = Truth(*admin).start(), self._exits.enter_context(Knobs(*admin))
+        self.administrator = Administrator(*admin)
+        self._exits.callback(self.administrator.close)
         for name in PROGRAM:
             service = name.partition("-")[0]
             self.processes[name] = self.building.process(name, service, self.wires[name])
@@ -75,9 +81,10 @@ class Stack:
 
     def _prepare(self) -> None:
         """What runs once: static files, tables, the connection to the cluster."""
-        text, self.canaries["token of the cluster"] = self.sandbox.kubeconfig(self.api_wire)
+        self.kubeconfig, token = self.sandbox.kubeconfig(self.api_wire)
+        self.canaries["token of the cluster"] = token
         path = self.folder / "kubeconfig"
-        path.write_text(text)
+        path.write_text(self.kubeconfig)
         connect = ("python", "manage.py", "connect_cluster", "sandbox", "--kind", "sandbox")
         steps = {
             "static": ("migrate", *STATIC),
@@ -144,15 +151,18 @@ class Stack:
     def heal(self) -> None:
         """Every process lives and knows the time, every wire carries, the program is healthy."""
         self.knobs.reset()
+        self.administrator.restore()
         for server in (self.postgres, self.valkey):
-            if not server.process.lives:
+            if server.process.lives:
+                server.process.go_on()
+            else:
                 server.start()
         for wire in (self.api_wire, *(w for wires in self.wires.values() for w in wires.values())):
             wire.accept()
             wire.thaw()
             wire.delay(0)
         for name, process in self.processes.items():
-            if process.environment.pop("LD_PRELOAD", None):
+            if process.environment.pop("LD_PRELOAD", None) or process.is_leaving:
                 process.kill()
             if process.lives:
                 process.go_on()

@@ -12,14 +12,22 @@ import time
 
 import httpx
 import pytest
+import redis
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import seed as drawn_from
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.faults import seeds
+from tests.faults.building import WORKERS
 from tests.faults.judging import assert_invariants, settle
-from tests.faults.stack import PROGRAM
+from tests.faults.stack import CAN_SET_CLOCKS, PROGRAM
 from tests.knobs import WORKSPACE_WATCHES
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -27,10 +35,12 @@ pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(1800)]
 SCHEDULES = 5 if seeds.is_soak() else 2
 STEPS = 25 if seeds.is_soak() else 12
 NAMES = 4  # few, so that wishes meet
-WRITES = {"method": "POST|DELETE", "path": "/workspaces"}
-WATCHES = WORKSPACE_WATCHES
+KAITOWEB = {"user": "system:serviceaccount:kaitoweb:kaitoweb"}  # and nobody else
+WATCHES = {**WORKSPACE_WATCHES, **KAITOWEB}
+BURST = 10
 
 names = st.integers(0, NAMES - 1)
+people = st.sampled_from(("dora", "erin"))
 processes = st.sampled_from(PROGRAM)
 servers = st.sampled_from(("postgres", "valkey"))
 schedules = itertools.count(1)  # names are not used again, since no page may step back
@@ -44,28 +54,56 @@ class Schedule(RuleBasedStateMachine):
         self.number, self.broken_since = next(schedules), None
         self.stack.begin()
         self.stack.observe()
-        self.person = self.stack.sign_in()
-        self.person.deploy_form("x")  # read once, while the page surely comes
+        self.people = {name: self.stack.sign_in(name) for name in ("dora", "erin")}
+        for person in self.people.values():
+            person.deploy_form("x")  # read once, while the page surely comes
+        self.bursts = itertools.count(1)
+        self.cluster_pk = self.stack.postgres.rows("SELECT id FROM clusters_cluster")[0]["id"]
 
     # Wishes
 
-    @rule(number=names)
-    def deploy(self, number):
-        self._ask(lambda name: self.person.deploy(name), number)
+    @rule(number=names, who=people)
+    def deploy(self, number, who):
+        self._ask(lambda: self.people[who].deploy(self._name(number)))
 
     @rule(number=names)
     def deploy_with_one_form_twice(self, number):
-        form = self.person.deploy_form(self._name(number))
+        person = self.people["dora"]
+        form = person.deploy_form(self._name(number))
         for _ in range(2):
-            self._ask(lambda name: self.person.deploy(name, form), number)
+            self._ask(lambda: person.deploy(form["name"], form))
 
-    @rule(number=names)
-    def delete(self, number):
-        def ask(name):
-            if self.person.client.get(self.person.delete_url(name)).status_code == 200:
-                self.person.delete(name)
+    @rule()
+    def deploy_many(self):
+        names = [f"{self._name('burst')}-{next(self.bursts)}" for _ in range(BURST)]
+        for name in names:
+            self._ask(lambda name=name: self.people["dora"].deploy(name))
 
-        self._ask(ask, number)
+    @rule(number=names, who=people)
+    def delete(self, number, who):
+        def ask():
+            person, name = self.people[who], self._name(number)
+            page = person.client.get(person.delete_url(name))
+            if page.status_code == 200:
+                person.delete(name, person.delete_form(name, page))
+
+        self._ask(ask)
+
+    @rule(number=names, after_s=st.sampled_from((0, 0.05, 0.2, 0.5)))
+    def kill_the_web_while_it_is_asked(self, number, after_s):
+        self._break()
+        person = self.people["dora"]
+        with self.stack.sending(person, person.deploy_form(self._name(number))):
+            time.sleep(after_s)
+            self.stack.kill("web")
+
+    @rule(who=people)
+    def test_the_cluster(self, who):
+        self._ask(lambda: self.people[who].test_cluster(self.cluster_pk))
+
+    @rule(who=people)
+    def renew_the_cluster(self, who):
+        self._ask(lambda: self.people[who].renew_cluster("sandbox", self.stack.kubeconfig))
 
     # Others
 
@@ -95,26 +133,61 @@ class Schedule(RuleBasedStateMachine):
         if self.stack.processes[name].lives:
             self.stack.processes[name].stop()
 
-    @rule(name=processes, server=servers)
-    def freeze_a_connection(self, name, server):
+    @rule(name=processes)
+    def ask_a_process_to_end(self, name):
         self._break()
-        self.stack.wires[name][server].freeze()
+        self.stack.processes[name].ask_to_end()
+
+    @precondition(lambda self: CAN_SET_CLOCKS)
+    @rule(name=st.sampled_from(WORKERS), offset=st.sampled_from(("-10m", "+10m")))
+    def start_a_worker_with_a_wrong_clock(self, name, offset):
+        self._break()
+        self.stack.set_clock(name, offset)
+
+    @rule(name=processes, server=servers, how=st.sampled_from(("freeze", "cut", "strand")))
+    def break_a_connection(self, name, server, how):
+        self._break()
+        getattr(self.stack.wires[name][server], how)()
 
     @rule(name=processes, server=servers)
-    def cut_a_connection(self, name, server):
+    def slow_a_connection(self, name, server):
         self._break()
-        self.stack.wires[name][server].cut()
+        self.stack.wires[name][server].delay(0.05)
 
-    @rule(how=st.sampled_from(("freeze", "cut", "refuse")))
+    @rule(how=st.sampled_from(("freeze", "cut", "refuse", "strand")))
     def part_from_the_cluster(self, how):
         self._break()
         getattr(self.stack.api_wire, how)()
 
-    @rule(status=st.sampled_from((429, 500, 503, 504)), when=st.sampled_from(("before", "after")))
-    def cluster_fails_writes(self, status, when):
+    @rule(seconds=st.sampled_from((0.1, 0.5)))
+    def slow_the_cluster(self, seconds):
+        self._break()
+        self.stack.api_wire.delay(seconds)
+
+    @rule(
+        method=st.sampled_from(("POST", "DELETE", "GET")),
+        status=st.sampled_from((429, 500, 503, 504)),
+        when=st.sampled_from(("before", "after")),
+    )
+    def cluster_fails(self, method, status, when):
         self._break()
         headers = {"Retry-After": "1"} if status in (429, 503) else {}
-        self.stack.knobs.fail(status, match=WRITES, times=2, when=when, headers=headers)
+        match = {**KAITOWEB, "method": method, "path": "/workspaces"}
+        self.stack.knobs.fail(status, match=match, times=2, when=when, headers=headers)
+
+    @rule()
+    def take_the_rights_away(self):
+        self._break()
+        self.stack.administrator.revoke()
+
+    @rule()
+    def uninstall_kaito(self):
+        self._break()
+        self.stack.administrator.uninstall()
+
+    @rule()
+    def give_back_rights_and_kaito(self):
+        self.stack.administrator.restore()
 
     @rule(how=st.sampled_from(("drop_next", "duplicate_next", "reorder_next")))
     def watch_lies(self, how):
@@ -130,14 +203,21 @@ class Schedule(RuleBasedStateMachine):
     @rule()
     def flush_the_broker(self):
         self._break()
-        with contextlib.suppress(OSError):
-            if self.stack.valkey.process.lives:
-                self.stack.valkey.client.flushall()
+        with contextlib.suppress(redis.RedisError):  # it is stopped
+            self.stack.valkey.client.flushall()
 
     @rule()
     def stop_the_broker(self):
         self._break()
         self.stack.valkey.stop()
+
+    @rule(server=servers)
+    def freeze_a_server(self, server):
+        """Of PostgreSQL only what takes new connections."""
+        self._break()
+        process = getattr(self.stack, server).process
+        if process.lives:
+            process.stop()
 
     @rule()
     def crash_the_database(self):
@@ -171,10 +251,10 @@ class Schedule(RuleBasedStateMachine):
     def _name(self, number):
         return f"random-{self.number}-{number}"
 
-    def _ask(self, ask, number):
+    def _ask(self, ask):
         """A person whose request fails knows nothing; what was answered is kept by `Person`."""
         try:
-            ask(self._name(number))
+            ask()
         except (httpx.HTTPError, AssertionError) as error:
             if self.broken_since is None:
                 raise
