@@ -157,7 +157,7 @@ def test_gateway_does_not_sleep_on_retry_after(server, gateway):
     with pytest.raises(Unreachable) as caught:
         gateway.version()
 
-    assert (caught.value.retry_after_s, time.monotonic() - began < 1) == (30, True)
+    assert (caught.value.retry_after_s, time.monotonic() - began < 10) == (30, True)
 
 
 def test_gateway_gives_up_on_a_silent_server(server, gateway, monkeypatch):

@@ -172,7 +172,9 @@ def test_watch_hears_a_change_within_moments(sandbox):
             began = time.monotonic()
             threading.Timer(0.1, admin.create, (NAMESPACES, fresh)).start()
         elif isinstance(event, Seen) and not event.listed:
-            heard.append((event.raw["metadata"]["name"], time.monotonic() - began < 1))
+            heard.append(
+                (event.raw["metadata"]["name"], time.monotonic() - began < 10)
+            )  # no list comes sooner than after minutes
             stop.set()
 
     assert heard == [("fresh", True)]

@@ -103,7 +103,7 @@ async def test_stop_kills_a_child_that_will_not_go_and_what_it_left_behind():
     await supervisor.stop()
 
     await until(lambda: not any(is_alive(pid) for pid in pids))
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30  # it would sleep for 60
 
 
 async def test_stop_does_not_start_children_again():

@@ -133,7 +133,7 @@ def _default_database(name):
         connections["default"] = kept
 
 
-def wait_until(claim, *, timeout_s=4.0):
+def wait_until(claim, *, timeout_s=20.0):
     """The first true answer of `claim`."""
     deadline = time.monotonic() + timeout_s
     while True:

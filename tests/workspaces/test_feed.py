@@ -82,7 +82,7 @@ async def test_publish_without_a_broker_is_quick_and_silent(settings, tmp_path, 
     for _ in range(100):
         feed.publish("workspaces")
 
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 3  # 0.01 s on an idle machine
     assert len(caplog.records) == 1
 
 

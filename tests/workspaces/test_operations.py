@@ -582,7 +582,7 @@ def test_dispatch_without_a_broker_gives_up_at_once(broker, wish, tmp_path, capl
 
     assert operations.dispatch(wish.pk) is False
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4  # 0.1 s on an idle machine
     assert caplog.records[-1].message.startswith("Not dispatched, the sweep will try again")
 
 

@@ -27,9 +27,11 @@ from workspaces import manifests, operations, services
 from workspaces.models import Operation, Workspace
 from workspaces.types import PresetChoice, Recipe, WorkspaceSpec
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 60  # generous: other people's machines stall
+TAKEN_OVER_S = 30  # on an idle machine 4
 
 
 def spec(name):
@@ -141,12 +143,12 @@ class Stack:
 
     def terminate(self, pid):
         self.workers[pid].send_signal(signal.SIGTERM)
-        return self.workers[pid].wait(10)
+        return self.workers[pid].wait(LIMIT_S)
 
     def logs(self):
         return "\n".join(p.read_text() for p in sorted(self.folder.glob("worker-*.log")))
 
-    def wait(self, claim, timeout_s=20):
+    def wait(self, claim, timeout_s=LIMIT_S):
         """With the sweep that beat would send every two seconds."""
         swept = 0.0
         deadline = time.monotonic() + timeout_s
@@ -296,14 +298,14 @@ def test_lost_workers_operation_is_finished_by_another_and_done_once(stack, by, 
     wish = services.deploy_workspace(spec(fate), cluster=stack.cluster, by=by, key="1")
     stack.wait(lambda: Operation.objects.filter(pk=wish.pk, status="running").exists())
     made = direct(stack)
-    wait_until(lambda: name_exists(made, fate))
+    wait_until(lambda: name_exists(made, fate), timeout_s=LIMIT_S)
     lost = int(Operation.objects.get(pk=wish.pk).taken_by.split(":")[1])
     (stack.kill if fate == "killed" else stack.stop)(lost)
     lost_at = time.monotonic()
     stack.relay.holding.clear()
     done = stack.wait(lambda: finished(wish))
 
-    assert time.monotonic() - lost_at < 15
+    assert time.monotonic() - lost_at < TAKEN_OVER_S
     if fate == "stopped":
         stack.resume(lost)
         stack.wait(lambda: "was given to another worker; its end is not ours" in stack.logs())
@@ -324,7 +326,7 @@ def test_killed_watcher_is_replaced(stack, by):
     api.create(WORKSPACES, manifests.workspace_manifest(spec("meanwhile")))
     stack.wait(lambda: Workspace.objects.filter(name="meanwhile").exists())
 
-    assert time.monotonic() - killed_at < 8
+    assert time.monotonic() - killed_at < TAKEN_OVER_S
     assert watcher() in stack.workers.keys() - {first}
 
 

@@ -300,4 +300,4 @@ def test_leaving_frees_the_model():
         started = time.monotonic()
         httpx.post(url, json={"prompt": "repeat 1 w"})
 
-    assert time.monotonic() - started < 1  # 0.05 s on an idle machine
+    assert time.monotonic() - started < 4  # 0.05 s on an idle machine

@@ -351,7 +351,7 @@ def test_leaving_frees_the_slot_and_the_next_in_line_runs():
         answer = httpx.post(url, json=chat("repeat 1 w")).json()
 
     assert answer["usage"]["completion_tokens"] == 1
-    assert time.monotonic() - started < 1  # 0.05 s on an idle machine
+    assert time.monotonic() - started < 4  # 0.05 s on an idle machine
 
 
 def test_long_queue_is_refused_with_429():
