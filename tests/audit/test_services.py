@@ -98,8 +98,10 @@ def test_record_redacts_secrets():
         before={"env": [{"name": "HF_TOKEN", "value": "hf_abcdefghijklmnopqrst"}]},
         after={"kind": "Secret", "data": {"x": "eA=="}, "metadata": {"name": "hf"}},
         detail={"token": "t0p", "note": "saw hf_abcdefghijklmnopqrst", "modelAccessSecret": "hf"},
+        reason="it is hf_abcdefghijklmnopqrst",
     )
 
+    assert entry.reason == "it is [redacted]"
     assert entry.before == {"env": [{"name": "HF_TOKEN", "value": "[redacted]"}]}
     assert entry.after == {"kind": "Secret", "data": "[redacted]", "metadata": {"name": "hf"}}
     assert entry.detail == {
