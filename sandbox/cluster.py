@@ -105,6 +105,8 @@ class Cluster:
         roles.plant(self.store)
 
     def identify(self, token: str) -> Identity | None:
+        if not token.isascii():  # none of ours, and no text that could be compared with them
+            return None
         return self.authority.identify(token) or self.service_tokens.identify(token)
 
     def install_crd(self, crd: dict[str, Any]) -> None:

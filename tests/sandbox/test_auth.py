@@ -1,6 +1,9 @@
 """Who is let in, how refusals are worded, and what protobuf is read."""
 
+import asyncio
+
 import pytest
+from yarl import URL
 
 from sandbox.auth import KAITOWEB, kept_tokens
 from tests.sandbox.widgets import WIDGETS_PATH
@@ -23,6 +26,16 @@ async def test_without_a_good_token_nobody_is_let_in(api, header):
         status = await answer.json()
 
     assert (answer.status, status["reason"]) == (401, "Unauthorized")
+
+
+@pytest.mark.asyncio
+async def test_token_that_is_no_text_lets_nobody_in(api):
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(api.url).port)
+    writer.write(b"GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+    status_line = await reader.readline()
+    writer.close()
+
+    assert status_line == b"HTTP/1.1 401 Unauthorized\r\n"
 
 
 @pytest.mark.asyncio
