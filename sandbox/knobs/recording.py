@@ -13,7 +13,7 @@ from sandbox.calls import BODY_LIMIT
 LIMIT = 50_000  # requests
 BODY_SHOWN = 16 * 1024  # characters
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-SECRET_PATHS = ("/secrets", "/token")
+SECRET_PATHS = ("/secrets", "/token", "/tokenreviews")
 
 Record = dict[str, Any]
 

@@ -18,6 +18,12 @@ class Match:
     path: str = ""
     user: str = ""
 
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.path)
+        except re.error as error:
+            raise status.bad_request(f"path is no regular expression: {error}") from error
+
     def covers(self, method: str, path: str, user: str) -> bool:
         return (
             self.method in ("", method)
