@@ -53,7 +53,6 @@ class _Stream:
     is_polled: bool = False
     namespaces: tuple[str, ...] = ()  # where it is followed; empty: everywhere
     since: datetime | None = None
-    reason: str = ""
     status: int = 0
     error: str = ""
     detail: str = ""
@@ -87,9 +86,8 @@ def lacking(cluster: Cluster, deed: str) -> Trouble | None:
     resource, verb, purpose = DEEDS[deed]
     known = cluster.capabilities.get("rights", ())
     denied = [Right(**r) for r in known if r["resource"] == resource and r["allowed"] is False]
-    is_narrow = bool(
-        _stream(cluster, WORKSPACES.plural).namespaces
-    )  # asked was for the whole cluster
+    # Asked was for the whole cluster, which says nothing where kaitoweb has only some namespaces.
+    is_narrow = bool(_stream(cluster, WORKSPACES.plural).namespaces)
     if is_narrow or not any(right.verb == verb for right in denied):
         return None
     rule = rule_for(cluster, denied)
@@ -255,7 +253,6 @@ def _stream(cluster: Cluster, plural: str) -> _Stream:
         is_polled=raw.get("polling") is True,
         namespaces=tuple(raw.get("namespaces") or ()),
         since=parse_datetime(str(raw.get("since") or "")),
-        reason=str(raw.get("reason") or ""),
         status=int(raw.get("status") or 0),
         error=str(raw.get("error") or ""),
         detail=str(raw.get("detail") or ""),

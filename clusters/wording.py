@@ -82,11 +82,6 @@ class Trouble:
     plurals: tuple[str, ...] = ()  # the kinds of objects that it is about, where not all
 
     @property
-    def key(self) -> str:
-        """Stays the same while the same thing is wrong; fit for an id."""
-        return "-".join((self.kind, *self.plurals))
-
-    @property
     def alert(self) -> str:
         return {"red": "danger", "blue": "info"}.get(self.tone, "warning")
 

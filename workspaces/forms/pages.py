@@ -215,10 +215,6 @@ class DeployPage:
     def lacks_kaito(self) -> bool:
         return self._state == ClusterState.KAITO_MISSING
 
-    @property
-    def is_unreachable(self) -> bool:
-        return self._state in (ClusterState.UNREACHABLE, ClusterState.DENIED)
-
     def judge(self, problems: Sequence[FieldProblem]) -> None:
         """Add what is found out later, beside the fields."""
         if self.form:

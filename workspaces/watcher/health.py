@@ -16,10 +16,10 @@ from clusters import leases
 from clusters.errors import ClusterError, Denied, NotFound, Unreachable
 from clusters.models import Cluster, ClusterState
 from clusters.targets import WORKSPACES, Target
+from clusters.troubles import PULSE
 from clusters.watching import Alive, Listed, Stale, WatchEvent
 from workspaces import feed
 
-PULSE = "pulse"  # whether the API server is there, beside the streams
 DETAIL_LIMIT = 256  # characters of the cluster's own words that are kept for each stream
 
 
