@@ -48,7 +48,7 @@ def _configure(sender: Celery, **_: object) -> None:
         broker_url=broker_url(settings.REDIS_URL),
         broker_connection_retry_on_startup=True,
         broker_transport_options={
-            "visibility_timeout": 120,  # s; longer than any task
+            "visibility_timeout": 120,  # s; longer than any task, unless the database is away, when twice does no harm
             "unacked_restore_interval": 1,  # with the next line: redelivery in seconds, not after a hundred
             "unacked_restore_throttle": 1,
             "socket_timeout": 5,  # s; a publisher must not wait for ever on a dead broker
