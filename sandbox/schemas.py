@@ -196,6 +196,8 @@ def _duplicates(items: list[Json], schema: Schema, path: str) -> Iterator[Cause]
         return
     seen: list[Json] = []
     for index, item in enumerate(items):
+        if keys and not isinstance(item, dict):
+            continue  # said elsewhere
         key = {name: item.get(name) for name in keys if name in item} if keys else item
         if key in seen:
             yield Cause(

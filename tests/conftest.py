@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
+import hypothesis
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
 
 from audit import triggers
 from workspaces import feed
+
+# A change is judged by the same examples each time, on quick machines and slow ones; a soak looks for new ones.
+hypothesis.settings.register_profile(
+    "soak", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "same", hypothesis.settings.get_profile("soak"), derandomize=True
+)
+hypothesis.settings.load_profile("soak" if os.environ.get("KAITOWEB_SOAK") else "same")
 
 _flush = TransactionTestCase._fixture_teardown
 

@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sandbox.resources import NAMESPACES
@@ -68,6 +68,7 @@ def client():
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(WAYS, PLACES, VALUES)
+@example(("POST", WIDGETS_PATH, "application/json"), ("spec", "parts"), [None])
 def test_no_body_breaks_the_server(client, way, place, value):
     method, path, kind = way
     content = json.dumps(broken(place, value))
