@@ -45,18 +45,20 @@ def test_cluster_list_costs_one_query(bob, count, django_assert_num_queries):
 
 
 @pytest.mark.parametrize(
-    ("values", "word"),
+    ("state", "silent_minutes", "word"),
     [
-        ({"state": "ok", "last_contact_at": timezone.now()}, "Connected"),
-        ({"state": "ok", "last_contact_at": timezone.now() - timedelta(minutes=5)}, "Silent"),
-        ({"state": "unknown"}, "Not heard of yet"),
-        ({"state": "unreachable"}, "Unreachable"),
-        ({"state": "denied"}, "Sign-in rejected"),
-        ({"state": "kaito-missing"}, "KAITO not installed"),
+        ("ok", 0, "Connected"),
+        ("ok", 5, "Silent"),
+        ("unknown", None, "Not heard of yet"),
+        ("unreachable", None, "Unreachable"),
+        ("denied", None, "Sign-in rejected"),
+        ("kaito-missing", None, "KAITO not installed"),
     ],
 )
-def test_health_says_the_state_in_words(values, word):
-    made = cluster(**values)
+def test_health_says_the_state_in_words(state, silent_minutes, word):
+    made = cluster(state=state)
+    if silent_minutes is not None:
+        made.last_contact_at = timezone.now() - timedelta(minutes=silent_minutes)
     WatchLease.objects.create(cluster=made, expires_at=timezone.now() + timedelta(seconds=9))
 
     card = queries.cluster_health(made)
