@@ -18,6 +18,7 @@ from sandbox.resources import PODS, Resource
 from tests.servers import run_sandbox
 
 API = "/apis/kaito.sh/v1beta1"
+PORTION = 250  # workspaces that are moved in one turn of the cluster's loop
 
 
 def address(namespace: str = "default") -> str:
@@ -98,9 +99,11 @@ class Served:
 
     def tell(self, verb: str, count: int) -> None:
         """touch or remove so many workspaces, the first ones; comes back when it is done."""
-        self.process.stdin.write(f"{verb} {count}\n")
-        self.process.stdin.flush()
-        self.process.stdout.readline()
+        for start in range(0, count, PORTION):
+            self.process.stdin.write(f"{verb} {start} {min(start + PORTION, count)}\n")
+            self.process.stdin.flush()
+            if self.process.stdout.readline() != "done\n":
+                raise SystemExit("The cluster has ended; its words stand above.")
 
 
 @contextmanager
@@ -127,9 +130,9 @@ def _fill(cluster: Cluster, count: int, *, pods: bool) -> None:
             cluster.store.create(PODS, pod(name, namespace), manager="bench")
 
 
-def _touch(cluster: Cluster, count: int) -> None:
+def _touch(cluster: Cluster, numbers: range) -> None:
     kind = _workspaces(cluster)
-    for number in range(count):
+    for number in numbers:
         name, namespace = _name(number)
         obj = cluster.store.get(kind, namespace, name)
         seen = int(obj["metadata"].get("annotations", {}).get("bench/touched", 0))
@@ -137,8 +140,8 @@ def _touch(cluster: Cluster, count: int) -> None:
         cluster.store.update(kind, obj, manager="bench")
 
 
-def _remove(cluster: Cluster, count: int) -> None:
-    for number in range(count):
+def _remove(cluster: Cluster, numbers: range) -> None:
+    for number in numbers:
         name, namespace = _name(number)
         cluster.store.delete(_workspaces(cluster), namespace, name)
 
@@ -159,8 +162,9 @@ def main() -> None:
         shown |= {"token": it.tokens["admin"], "ca": it.cluster.certificate.authority_pem}
         print(json.dumps(shown), flush=True)
         for line in sys.stdin:
-            verb, number = line.split()
-            it.call(lambda cluster, do=verbs[verb], n=int(number): do(cluster, n))
+            verb, start, end = line.split()
+            numbers = range(int(start), int(end))
+            it.call(lambda cluster, do=verbs[verb], numbers=numbers: do(cluster, numbers))
             print("done", flush=True)
 
 
