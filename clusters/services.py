@@ -144,9 +144,9 @@ def _renew(cluster: Cluster, kubeconfig_text: str, context: str, by: Caller) -> 
     findings = _tried(_built(cluster.name, ClusterKind(cluster.kind), connection))
     with transaction.atomic():
         locked = Cluster.objects.select_for_update().filter(pk=cluster.pk, disconnected_at=None)
-        held = locked.first()
+        held = locked.filter(endpoint=connection.endpoint).first()
         if held is None:
-            raise Refused(f"{cluster.name} was disconnected meanwhile.")
+            raise Refused(f"{cluster.name} was disconnected, or moved, meanwhile.")
         _put(held, connection)
         _save(held, last_error="", last_contact_at=timezone.now(), **_found(findings))
         _record(by.actor, "cluster.renew", held)

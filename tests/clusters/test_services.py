@@ -352,3 +352,25 @@ def test_renew_keeps_nothing_that_does_not_answer(alice, reaching, server, monke
     refused(services.renew_cluster, cluster, kubeconfig(), context="", by=Caller(alice))
 
     assert Cluster.objects.get().revision == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"disconnected_at": "2026-11-01T00:00Z"}, {"endpoint": "https://10.9.9.9"}]
+)
+def test_renew_leaves_alone_what_was_changed_meanwhile(alice, reaching, monkeypatch, change):
+    reaching()
+    cluster = connect(alice)
+    reached = gateways.Gateway
+
+    def meanwhile(asked):
+        Cluster.objects.update(**change)
+        return reached(asked)
+
+    monkeypatch.setattr(gateways, "Gateway", meanwhile)
+
+    message, _ = refused(
+        services.renew_cluster, cluster, kubeconfig(), context="", by=Caller(alice)
+    )
+
+    assert message == "prod was disconnected, or moved, meanwhile."
+    assert Cluster.objects.get().revision == 1
