@@ -183,4 +183,4 @@ def test_watch_hears_a_change_within_moments(sandbox):
 def test_log_lines_of_a_pod_that_is_not_there(gateway):
     with pytest.raises(NotFound):
         gateway.log_lines("default", "none-0", container="main", tail=10)
-    assert gateway.list(PODS).items is not None
+    assert gateway.list(PODS).resource_version != ""
