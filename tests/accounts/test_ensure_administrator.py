@@ -70,3 +70,22 @@ def test_somebody_who_left_does_not_count(production, alice):
     alice.save(update_fields=["is_active"])
     call_command("ensure_administrator")
     assert admin().check_password(STRONG)
+
+
+def test_where_nobody_administers_any_more_admin_does_again(production):
+    call_command("ensure_administrator")
+    get_user_model().objects.update(is_superuser=False, is_active=False)
+
+    call_command("ensure_administrator")
+
+    assert (admin().is_superuser, admin().is_staff, admin().is_active) == (True, True, True)
+
+
+def test_password_of_one_who_administers_no_more_gives_no_rights_back(production):
+    call_command("ensure_administrator")
+    get_user_model().objects.create_superuser("alice")
+    get_user_model().objects.filter(username="admin").update(is_superuser=False)
+
+    call_command("ensure_administrator", reset_password=True)
+
+    assert not admin().is_superuser

@@ -27,10 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
         people = get_user_model().objects
-        if (
-            people.filter(is_superuser=True, is_active=True).exists()
-            and not options["reset_password"]
-        ):
+        somebody_administers = people.filter(is_superuser=True, is_active=True).exists()
+        if somebody_administers and not options["reset_password"]:
             return
         password = settings.KAITOWEB_ADMIN_PASSWORD
         if not password:
@@ -42,6 +40,9 @@ class Command(BaseCommand):
         )
         if not user.check_password(password):
             _set_password(user, password)
+        if not somebody_administers:
+            user.is_active = user.is_staff = user.is_superuser = True
+            user.save(update_fields=["is_active", "is_staff", "is_superuser"])
 
 
 def _set_password(user: User, password: str) -> None:
