@@ -37,7 +37,7 @@ test-e2e: ## The tests in a browser, against `manage.py up`
 	@scripts/setup test
 	@scripts/test e2e
 
-conformance: ## The same tests on the sandbox and a real kube-apiserver (built once: 10 minutes, 5 GB for a while)
+conformance: ## The same tests on the sandbox and a real kube-apiserver (built once: 5 minutes, 5 GB for a while)
 	@scripts/setup test
 	@$(PYTHON_IN_VENV) -m scripts.conformance
 
