@@ -38,14 +38,16 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp -
 COPY --from=build /opt/kaitoweb /opt/kaitoweb
 COPY --from=build /app /app
 WORKDIR /app
-# Nothing but /tmp is written to.
+# Nothing but /tmp is written to. glibc would keep a heap for each of up to sixteen threads: a worker that takes watches over and
+# gives them up again would grow from 130 to 175 MB before it stops. https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
 ENV PATH=/opt/kaitoweb/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=kaitoweb.settings \
     KAITOWEB_STATIC_ROOT=/app/collected \
     KAITOWEB_STATE=/tmp \
-    KAITOWEB_ALIVE=/tmp
+    KAITOWEB_ALIVE=/tmp \
+    MALLOC_ARENA_MAX=2
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

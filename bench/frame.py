@@ -12,6 +12,7 @@ import httpx
 if TYPE_CHECKING:
     from tests.faults.stack import Stack
 
+IMAGE = {"MALLOC_ARENA_MAX": "2"}  # of its variables the one that matters here
 TIMES = {
     "KAITOWEB_LEASE_S": "9",
     "KAITOWEB_OPERATION_STALE_S": "8",
@@ -33,7 +34,7 @@ def production(*, speed: float = 100, **options: str) -> Iterator[Stack]:
     set_up()
     from tests.faults import stack as stacks
 
-    with stacks.running(speed=speed, **(TIMES | options)) as stack:
+    with stacks.running(speed=speed, **(IMAGE | TIMES | options)) as stack:
         yield stack
 
 

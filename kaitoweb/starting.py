@@ -51,6 +51,7 @@ class Plan:
             "KAITOWEB_STATE": str(self.state),
             "KAITOWEB_ADMIN_PASSWORD": self.password,
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",  # as in the image
             "DJANGO_SETTINGS_MODULE": "kaitoweb.settings",
         }
 
