@@ -14,6 +14,7 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60.0
+SLOWEST = 4.0  # times, so that what fails does not take for ever
 # Becomes another user where one is given (its number and group), asks for SIGKILL at the parent's death, then becomes the
 # command: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _MORTAL = """
@@ -30,7 +31,7 @@ Found = TypeVar("Found")
 
 def slowness() -> float:
     """How many times slower than an idle machine this one may be, since others use it too."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), SLOWEST)
 
 
 def wait_until(claim: Callable[[], Found], *, limit_s: float = LIMIT_S, what: str = "") -> Found:

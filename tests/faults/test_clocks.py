@@ -108,9 +108,13 @@ def test_watcher_that_stood_still_writes_nothing_when_it_wakes(stack, dora, cloc
 
 
 def test_killed_watcher_is_replaced(stack, clock, seed):
+    """What went while nobody watched is gone from the page too, which fault() waits for."""
+    stack.truth.make(f"goes-{seed.number}")
+    wait_until(lambda: f"goes-{seed.number}" in stack.observe().html)
     leader = stack.leader()
     with stack.fault():
         stack.kill(leader)
+        stack.truth.remove(f"goes-{seed.number}")
         stack.truth.make(f"unwatched-{seed.number}")
         with clock("the watching worker killed: its next sight on the page"):
             wait_until(lambda: f"unwatched-{seed.number}" in stack.observe().html)
