@@ -104,12 +104,19 @@ def test_old_go_is_not_taken(go, monkeypatch):
     assert str(caught.value).startswith("There is no Go for this machine: install Go 1.26 or newer")
 
 
+def hear_interrupts():
+    """What a shell started in the background ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_build_leaves_neither_folder_nor_compiler(go, cache, number):
     pid = cache / "pid"
     go(build=f"echo $$ > {pid}.new && mv {pid}.new {pid}; sleep 60")
     command = [sys.executable, "-m", "scripts.conformance"]
-    with subprocess.Popen(command, cwd=gobuild.HERE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=gobuild.HERE, stderr=subprocess.DEVNULL, preexec_fn=hear_interrupts
+    ) as process:
         wait_until(pid.exists)
         compiler = int(pid.read_text())
 

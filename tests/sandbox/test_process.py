@@ -32,7 +32,7 @@ def start(state, *options):
 def stop(process):
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
     process.stdout.close()
     return time.monotonic() - began
 
@@ -63,7 +63,7 @@ def test_it_serves_stops_at_once_and_remembers(tmp_path):
             next(lines)
             took_s = stop(process)
             assert len(list(lines)) < 20  # the watch came to its end
-    assert took_s < 1
+    assert took_s < 10  # 0.3 s on an idle machine; the watch would last half an hour
 
     process, _ = start(tmp_path, "--no-seed")
     with open_client(tmp_path) as client:

@@ -43,10 +43,10 @@ def test_stops_at_once_even_while_streaming():
             next(lines)
             started = time.monotonic()
             child.send_signal(signal.SIGTERM)
-            assert child.wait(5) == 0
+            assert child.wait(20) == 0
             took = time.monotonic() - started
 
-    assert took < 1  # 0.25 s on an idle machine
+    assert took < 10  # 0.25 s on an idle machine; the answer would last 75
 
 
 def test_taken_port_is_said_in_a_sentence():
