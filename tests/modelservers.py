@@ -12,6 +12,8 @@ from sandbox.models.echo import Echo
 from sandbox.models.engines import Engine
 from sandbox.models.server import HOST, make_app, make_engine, make_runner
 
+START_S = 60  # generous: other people's machines stall
+
 
 @dataclass(frozen=True)
 class ModelServer:
@@ -31,13 +33,13 @@ def run_models(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="models", daemon=True)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(_start(engine, speed), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(_start(engine, speed), loop).result(START_S)
     try:
         yield ModelServer(url=f"http://{HOST}:{runner.addresses[0][1]}", engine=engine)
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(START_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(START_S)
         loop.close()
 
 

@@ -110,14 +110,14 @@ def test_leaving_stops_the_model_at_once(cluster, models, web, bob):
 
 
 def test_tokens_come_one_by_one(cluster, models, web, bob):
-    times = []
-    with browser(web, bob) as client, asking(client, "repeat 20 word") as answer:
+    text, times = "", []
+    with browser(web, bob) as client, asking(client, "repeat 60 word") as answer:
         for part in answer.iter_text():
-            times += [time.monotonic()] * part.count("event: token")
+            text += part  # a part may end in the middle of an event
+            times += [time.monotonic()] * (text.count("event: token") - len(times))
 
-    assert len(times) == 20
-    assert 0.3 < times[-1] - times[0] < 1.0
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 0.2
+    assert len(times) == 60
+    assert times[-1] - times[0] > 0.3  # 1.2 s on an idle machine; 0 if they were gathered
 
 
 @pytest.fixture
