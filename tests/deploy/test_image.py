@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -131,7 +132,7 @@ def machine(folder, image):
     wait_until(lambda: machine.alive("web") is True, what="the web is alive")
     yield machine
     for process in reversed(machine.processes):
-        process.kill()
+        process.kill(signal.SIGTERM)  # which the web's own children hear of; nobody would tell them of SIGKILL
     machine.valkey.stop()
     machine.postgres.process.kill()
 
