@@ -77,6 +77,11 @@ class Observer:
         with self._looking:  # one after the other, as a browser does
             return self._look()
 
+    def forget(self) -> None:
+        """What was seen so far binds nobody any more: the database has lost its last writes."""
+        with self._looking:
+            self.sightings.clear()
+
     def _look(self) -> Sighting | None:
         asked_at = time.monotonic()
         try:
