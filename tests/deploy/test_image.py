@@ -132,7 +132,8 @@ def machine(folder, image):
     wait_until(lambda: machine.alive("web") is True, what="the web is alive")
     yield machine
     for process in reversed(machine.processes):
-        process.kill(signal.SIGTERM)  # which the web's own children hear of; nobody would tell them of SIGKILL
+        # Which the web's own children hear of; nobody would tell them of SIGKILL.
+        process.kill(signal.SIGTERM)
     machine.valkey.stop()
     machine.postgres.process.kill()
 
