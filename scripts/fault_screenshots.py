@@ -90,8 +90,8 @@ class Pictures:
         box = last.bounding_box()
         bottom = box["y"] + box["height"] + BELOW if box else TALLEST
         path = FAULTS / f"{name}.png"
-        clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom, TALLEST)}
-        page.screenshot(path=path, clip=clip)
+        height = min(bottom, TALLEST)
+        page.screenshot(path=path, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
         print(path.relative_to(stacks.ROOT))
 
     def _heal(self, address: str) -> None:

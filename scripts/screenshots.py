@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -11,7 +12,8 @@ from tests.e2e.conftest import CHROMIUM_FLAGS, chromium_path
 
 IMAGES = stacks.ROOT / "docs" / "images"
 QWEN = "/workspaces/sandbox/team-a/qwen2-5-coder-7b/"
-SHOTS = {
+Theme = Literal["light", "dark"]
+SHOTS: dict[str, tuple[Theme, str]] = {
     "workspaces": ("light", "/workspaces/"),
     "deploy": ("light", "/deploy/"),
     "workspace": ("dark", QWEN),
@@ -32,7 +34,7 @@ def main() -> None:
         browser.close()
 
 
-def signed_in(browser: Browser, stack: stacks.Stack, theme: str) -> Page:
+def signed_in(browser: Browser, stack: stacks.Stack, theme: Theme) -> Page:
     page = browser.new_page(
         base_url=stack.url, color_scheme=theme, viewport={"width": 1280, "height": 800}
     )
