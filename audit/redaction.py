@@ -43,7 +43,7 @@ def redacted(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return _redacted(value, DEEPEST)
 
 
-def _redacted(value: Any, levels: int) -> Any:  # noqa: ANN401
+def _redacted(value: Any, levels: int) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, str):
         return _ASSIGNED.sub(rf"\1{REDACTED}", _SECRET_VALUE.sub(REDACTED, value))
     if isinstance(value, int | float):

@@ -38,7 +38,7 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
-def _forgiving(text: str) -> Any:  # noqa: ANN401
+def _forgiving(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(text, parse_constant=str)
     except RecursionError:
@@ -62,7 +62,7 @@ def _shallow(text: str) -> str:
     return "".join([*kept, text[start:]])
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401
+def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list):

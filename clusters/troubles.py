@@ -152,7 +152,7 @@ def _unreachable(cluster: Cluster, stream: _Stream) -> Trouble:
     return _old(TroubleKind.UNREACHABLE, cluster, since, **_last_words(cluster))
 
 
-def _old(kind: TroubleKind, cluster: Cluster, since: datetime | None, **facts: object) -> Trouble:
+def _old(kind: TroubleKind, cluster: Cluster, since: datetime | None, **facts: Any) -> Trouble:  # noqa: ANN401 - as told()
     is_deaf = kind in (TroubleKind.UNREACHABLE, TroubleKind.SILENT, TroubleKind.UNWATCHED)
     seen_at = cluster.last_contact_at if is_deaf else None
     return told(kind, cluster.name, since=since, seen_at=seen_at, **facts)
@@ -188,7 +188,7 @@ def _of_kinds(
     kind: TroubleKind,
     cluster: Cluster,
     streams: Sequence[tuple[str, _Stream]],
-    **facts: object,
+    **facts: Any,  # noqa: ANN401 - as told()
 ) -> Trouble:
     plurals = tuple(plural for plural, _ in streams)
     since = min(filter(None, (stream.since for _, stream in streams)), default=None)

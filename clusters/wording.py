@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 KAITO_DOCS = "https://kaito-project.github.io/kaito/docs/installation"
 # https://learn.microsoft.com/azure/aks/ai-toolchain-operator, and KAITO's own guide above
@@ -226,23 +227,30 @@ QUEUE_DOWN = Trouble(
 )
 
 
-def told(kind: TroubleKind, cluster: str, **facts: object) -> Trouble:
-    """The words for `kind` with the names put in; `facts` are fields of Trouble, `purposes` and `namespaces`."""
+def told(
+    kind: TroubleKind,
+    cluster: str,
+    *,
+    plurals: Sequence[str] = (),
+    purposes: Sequence[str] = (),
+    namespaces: Sequence[str] = (),
+    **facts: Any,  # noqa: ANN401 - each of its field's type, as for dataclasses.replace
+) -> Trouble:
+    """The words for `kind` with the names put in; `facts` are further fields of Trouble."""
     words = _WORDS[kind]
-    plurals, purposes = facts.get("plurals", ()), facts.pop("purposes", ())
-    namespaces = facts.pop("namespaces", ())
     names = {
         "cluster": cluster,
-        "plurals": listed(plurals),  # type: ignore[arg-type]
-        "purposes": listed(purposes, "or"),  # type: ignore[arg-type]
-        "namespaces": _spaces(namespaces),  # type: ignore[arg-type]
+        "plurals": listed(plurals),
+        "purposes": listed(purposes, "or"),
+        "namespaces": _spaces(namespaces),
     }
     return replace(
         words,
         cluster=cluster,
+        plurals=tuple(plurals),
         title=words.title.format(**names),
         text=words.text.format(**names),
-        **facts,  # type: ignore[arg-type]
+        **facts,
     )
 
 

@@ -25,7 +25,7 @@ def broker_url(redis_url: str) -> str:
 class _Connection(kombu.Connection):
     """Looks for a lost broker every few seconds; Celery would after a while look every thirty, and has no setting."""
 
-    def ensure_connection(self, *args: Any, **options: Any) -> kombu.Connection:  # noqa: ANN401
+    def ensure_connection(self, *args: Any, **options: Any) -> kombu.Connection:  # noqa: ANN401 - kombu's arguments
         often = {"interval_start": 1, "interval_step": 1, "interval_max": 3}  # s
         return super().ensure_connection(*args, **{**often, **options})
 

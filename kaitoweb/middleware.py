@@ -47,7 +47,9 @@ def ProbesMiddleware(get_response: Handler) -> Handler:
         return probed_async
 
     def probed(request: HttpRequest) -> HttpResponseBase:
-        return PROBES.get(request.path_info, get_response)(request)  # type: ignore[return-value]
+        if probe := PROBES.get(request.path_info):
+            return probe(request)
+        return get_response(request)  # type: ignore[return-value]  # not a coroutine, as was asked above
 
     return probed
 

@@ -18,7 +18,7 @@ def behind_proxies(application: Application, trusted: list[str]) -> Application:
             scope["client"] = None  # a proxy passed on what somebody had made up
         await application(scope, receive, send)
 
-    return ProxyHeadersMiddleware(with_address, trusted_hosts=trusted)  # type: ignore[arg-type, return-value]
+    return ProxyHeadersMiddleware(with_address, trusted_hosts=trusted)  # type: ignore[arg-type, return-value]  # uvicorn's ASGI types are narrower
 
 
 def _is_address(text: str) -> bool:

@@ -28,7 +28,7 @@ class Column:
     description: str = ""
 
 
-def _at(name: str, path: str, default: Json = "", **rest: Any) -> Column:  # noqa: ANN401
+def _at(name: str, path: str, default: Json = "", **rest: Any) -> Column:  # noqa: ANN401 - further fields of Column
     return Column(name, lambda obj, now: _value(obj, path, default), **rest)
 
 

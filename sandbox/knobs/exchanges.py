@@ -65,9 +65,9 @@ class Writer(StreamWriter):
 
     async def write_headers(self, status_line: str, headers: object) -> None:
         self._exchange.record["status"] = int(status_line.split(" ")[1])
-        await super().write_headers(status_line, headers)  # type: ignore[arg-type]
+        await super().write_headers(status_line, headers)  # type: ignore[arg-type]  # aiohttp's own mapping
 
-    async def write(self, chunk: bytes, *, drain: bool = True, LIMIT: int = 0x10000) -> None:  # type: ignore[override]
+    async def write(self, chunk: bytes, *, drain: bool = True, LIMIT: int = 0x10000) -> None:  # type: ignore[override]  # bytes only: no other is sent
         exchange = self._exchange
         chunk = bytes(chunk)
         for piece in exchange.board.bent(exchange, chunk) if exchange.is_watch else [chunk]:

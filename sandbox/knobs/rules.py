@@ -135,7 +135,7 @@ def parse(kind: type[Parsed], raw: object) -> Parsed:
 
 
 def _parsed(kind: type[Parsed], raw: Mapping[str, Any]) -> Parsed:
-    known = {each.name for each in fields(kind) if each.init}  # type: ignore[arg-type]
+    known = {each.name for each in fields(kind) if each.init}  # type: ignore[arg-type]  # each kind is a dataclass
     if unknown := raw.keys() - known:
         raise status.bad_request(f"unknown fields: {', '.join(sorted(unknown))}")
     try:

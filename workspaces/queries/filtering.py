@@ -48,7 +48,7 @@ class Filters:
 
     def address(self, **changes: object) -> str:
         """Of the list with these filters, some of them changed; defaults are left out."""
-        wanted = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
+        wanted = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]  # each of its field's type
         pairs = {
             _PARAMETERS[name]: getattr(wanted, name)
             for name in _PARAMETERS

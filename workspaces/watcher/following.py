@@ -106,9 +106,10 @@ class Follower:
 
     def _follow(self, shares: Sequence[Share]) -> None:
         """Have a thread for each of these and for no other."""
-        for share in set(self._children) - set(shares):
-            child = self._children.pop(share)
+        ending = [self._children.pop(share) for share in set(self._children) - set(shares)]
+        for child in ending:
             child.stop.set()
+        for child in ending:
             child.thread.join(CHILD_ENDS_S)
         for share in shares:
             if share not in self._children:
