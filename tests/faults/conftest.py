@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults import seeds
 from tests.faults.judging import assert_invariants, settle
+from tests.faults.matrix import running_field
 from tests.faults.stack import running
 
 
@@ -57,3 +58,18 @@ def clock(record_property):
         print(f"From the fault until all is well: {what}: {seconds:.1f} s")
 
     return measure
+
+
+@pytest.fixture(scope="module")
+def field():
+    """What the failure matrix is played on."""
+    with running_field() as made:
+        yield made
+
+
+@pytest.fixture
+def ground(field):
+    """The field, healed, and with all its knobs turned back when the case is over."""
+    field.heal()
+    yield field
+    field.knobs.reset()

@@ -298,3 +298,13 @@ def wait_for(claim: Callable[[], object], what: str = "", *, limit_s: float = WA
 def is_watching(ground: Field) -> bool:
     """Whether a watch of workspaces is open now."""
     return ground.knobs.watch(match=WORKSPACE_WATCHES) > 0
+
+
+def follow(ground: Field, *, cluster: Cluster | None = None, **values: Any) -> Follower:
+    return Follower(Gateway(cluster or ground.cluster()), **values)
+
+
+def settled(ground: Field, follower: Follower) -> None:
+    """Level with the server, and watching."""
+    follower.wait_for(lambda: follower.listed and follower.rows == ground.objects())
+    wait_for(lambda: ground.watches())

@@ -8,38 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.gateway import Gateway
 from sandbox.certificates import new_certificate
 from tests.faults import matrix
-from tests.faults.matrix import QUICK, Follower, running_field, wait_for
+from tests.faults.matrix import QUICK, follow, settled, wait_for
 from tests.knobs import WORKSPACE_WATCHES
 
 WORKSPACES = {"path": "/workspaces"}
 
 
 pytestmark = matrix.MARKS
-
-
-@pytest.fixture(scope="module")
-def _shared():
-    with running_field() as made:
-        yield made
-
-
-@pytest.fixture
-def ground(_shared):
-    _shared.heal()
-    yield _shared
-    _shared.knobs.reset()
-
-
-def follow(ground, *, cluster=None, **values):
-    return Follower(Gateway(cluster or ground.cluster()), **values)
-
-
-def settled(ground, follower):
-    follower.wait_for(lambda: follower.listed and follower.rows == ground.objects())
-    wait_for(lambda: ground.watches())
 
 
 @pytest.mark.parametrize(

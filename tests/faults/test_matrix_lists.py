@@ -11,7 +11,7 @@ from clusters.gateway import Gateway
 from clusters.targets import WORKSPACES
 from clusters.watching import Listed, Seen, watch
 from tests.faults import matrix
-from tests.faults.matrix import QUICK, Follower, running_field, wait_for
+from tests.faults.matrix import QUICK, follow, settled, wait_for
 from tests.knobs import WORKSPACE_LISTS, WORKSPACE_WATCHES
 
 SECOND_PAGE = {"path": r"/workspaces\?.*continue="}
@@ -19,28 +19,6 @@ IN_PAGES = replace(QUICK, page=2)
 
 
 pytestmark = matrix.MARKS
-
-
-@pytest.fixture(scope="module")
-def _shared():
-    with running_field() as made:
-        yield made
-
-
-@pytest.fixture
-def ground(_shared):
-    _shared.heal()
-    yield _shared
-    _shared.knobs.reset()
-
-
-def follow(ground, **values):
-    return Follower(Gateway(ground.cluster()), **values)
-
-
-def settled(ground, follower):
-    follower.wait_for(lambda: follower.listed and follower.rows == ground.objects())
-    wait_for(lambda: ground.watches())
 
 
 @pytest.mark.parametrize("how", ["in the stream", "on connect"])

@@ -14,7 +14,7 @@ from clusters import services as cluster_services
 from clusters.models import ClusterKind
 from sandbox.kubeconfig import kubeconfig
 from tests.faults import matrix
-from tests.faults.matrix import running_field, wait_for
+from tests.faults.matrix import wait_for
 from tests.wires import Wire
 from tests.workspaces.conftest import _template, real_database  # noqa: F401 - fixtures
 from workspaces import operations
@@ -29,19 +29,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_database"), *matri
 POSTS = {"method": "POST", "path": "/workspaces"}
 
 
-@pytest.fixture(scope="module")
-def _shared():
-    with running_field() as made:
-        yield made
-
-
 @pytest.fixture
-def ground(_shared, monkeypatch):
+def ground(field, monkeypatch):
     monkeypatch.setattr("workspaces.feed.publish", lambda *topics: None)
     monkeypatch.setattr(carrying, "turns", Turns())
-    _shared.heal()
-    yield _shared
-    _shared.knobs.reset()
+    field.heal()
+    yield field
+    field.knobs.reset()
     for key in list(gateways._gateways):
         gateways._drop(key)
 

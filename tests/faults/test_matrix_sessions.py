@@ -16,7 +16,7 @@ from clusters.targets import WORKSPACES
 from clusters.watching import Seen
 from sandbox.kubeconfig import kubeconfig
 from tests.faults import matrix
-from tests.faults.matrix import QUICK, running_field, wait_for
+from tests.faults.matrix import QUICK, wait_for
 from tests.knobs import WORKSPACE_WATCHES
 from tests.wires import Wire
 from tests.workspaces.conftest import _template, real_database  # noqa: F401 - fixtures
@@ -29,19 +29,6 @@ from workspaces.watcher.supervising import Supervisor
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_database"), *matrix.MARKS]
 
 WORKSPACE_PATHS = {"path": "/workspaces", "user": "system:serviceaccount:kaitoweb:kaitoweb"}
-
-
-@pytest.fixture(scope="module")
-def _shared():
-    with running_field() as made:
-        yield made
-
-
-@pytest.fixture
-def ground(_shared):
-    _shared.heal()
-    yield _shared
-    _shared.knobs.reset()
 
 
 @pytest.fixture(autouse=True)

@@ -8,35 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.gateway import Gateway
 from tests.faults import matrix
-from tests.faults.matrix import QUICK, Follower, running_field, wait_for
+from tests.faults.matrix import QUICK, follow, settled, wait_for
 from tests.knobs import WORKSPACE_WATCHES
 
 pytestmark = matrix.MARKS
-
-
-@pytest.fixture(scope="module")
-def _shared():
-    with running_field() as made:
-        yield made
-
-
-@pytest.fixture
-def ground(_shared):
-    _shared.heal()
-    yield _shared
-    _shared.knobs.reset()
-
-
-def follow(ground, **values):
-    return Follower(Gateway(ground.cluster()), **values)
-
-
-def settled(ground, follower):
-    """Level with the server, and watching."""
-    follower.wait_for(lambda: follower.listed and follower.rows == ground.objects())
-    wait_for(lambda: ground.watches())
 
 
 def test_row01_watch_closed_at_once_a_hundred_times(ground):
