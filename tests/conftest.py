@@ -11,6 +11,8 @@ from django.test import TransactionTestCase
 
 from audit import triggers
 from workspaces import feed
+from workspaces.operations import carrying
+from workspaces.operations.turns import Turns
 
 # A change is judged by the same examples each time, on quick machines and slow ones; a soak looks for new ones.
 hypothesis.settings.register_profile(
@@ -51,6 +53,13 @@ def _queue_is_believed_in(monkeypatch):
     """Pages say when the queue is down, and here there is none: whoever tests that asks anew (`again_at = 0`)."""
     monkeypatch.setattr(feed._Asked, "answer", True)
     monkeypatch.setattr(feed._Asked, "again_at", float("inf"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered(monkeypatch):
+    """What a process keeps of silent brokers and clusters; rows of other tests have had the same numbers."""
+    monkeypatch.setattr(feed._Quiet, "until", 0.0)
+    monkeypatch.setattr(carrying, "turns", Turns())
 
 
 @pytest.fixture

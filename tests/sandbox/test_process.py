@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(30)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(30)]
 
 
 def start(state, *options):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(20)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(20)]
 
 
 def command(*options):

@@ -13,6 +13,7 @@ from tests.modelservers import run_models
 
 real_model = [
     pytest.mark.model,
+    pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.skipif(not is_installed(), reason=f"the model is not installed in {FOLDER}"),
 ]
